@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Headers that browsers may read and send. The lists are the union of what
+// the clients of REST, Auth, Storage and Functions use: "*" does not cover
+// Authorization, and clients look for the names.
+const (
+	exposedHeaders = "Content-Encoding, Content-Location, Content-Range, Content-Type, Content-Profile, Date, ETag, " +
+		"Link, Location, Preference-Applied, Proxy-Status, Range-Unit, Server, Server-Timing, Transfer-Encoding, " +
+		"X-Request-Id, X-Total-Count, X-Supabase-Api-Version, X-Relay-Error, X-Sb-Error-Code, " +
+		"Tus-Resumable, Tus-Version, Tus-Max-Size, Tus-Extension, Upload-Offset, Upload-Length, Upload-Expires, Upload-Metadata"
+	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+	allowedHeaders = "authorization, x-client-info, apikey, content-type, x-supabase-api-version, accept, accept-language, " +
+		"content-language, accept-profile, content-profile, prefer, range, x-client-ip, x-upsert, x-metadata, cache-control, " +
+		"x-retry-count, x-region, tus-resumable, upload-length, upload-offset, upload-metadata, x-signature"
+)
+
+func writeCORS(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", exposedHeaders)
+}
+
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+func answerPreflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", allowedMethods)
+	headers := allowedHeaders
+	for _, asked := range strings.Split(r.Header.Get("Access-Control-Request-Headers"), ",") {
+		asked = strings.ToLower(strings.TrimSpace(asked))
+		if asked != "" && !strings.Contains(", "+headers+",", " "+asked+",") {
+			headers += ", " + asked
+		}
+	}
+	h.Set("Access-Control-Allow-Headers", headers)
+	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+}
+
+// statusWriter remembers what was answered, for the access log. It passes
+// ReadFrom on, so that files are still sent by the kernel.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (w *statusWriter) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *statusWriter) statusCode() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}

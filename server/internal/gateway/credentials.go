@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Credentials are what a request presented, after the rules for keys:
+//
+//  1. an Authorization header that is no opaque key is kept as it is;
+//  2. otherwise an opaque key, in apikey or as the bearer, acts as its JWT;
+//  3. otherwise the apikey itself is the token.
+type Credentials struct {
+	// Token is the JWT to act on, "" when there is none.
+	Token string
+	// Claims of the token when its signature is good. Their times have not
+	// been judged: see Claims.CheckTime.
+	Claims *Claims
+	// Err says why the token was refused, nil when there is none or it is good.
+	Err *TokenError
+	// HasAuthorization says that an Authorization header was sent.
+	HasAuthorization bool
+	// Bare is the Authorization header when it names no scheme; only Storage
+	// takes it for a token.
+	Bare string
+	// ByKey says that the token came from an API key and not from a user.
+	ByKey bool
+}
+
+type credentialsKey struct{}
+
+// CredentialsFrom returns the credentials of the request that ctx belongs to.
+// It is never nil.
+func CredentialsFrom(ctx context.Context) *Credentials {
+	if c, ok := ctx.Value(credentialsKey{}).(*Credentials); ok {
+		return c
+	}
+	return &Credentials{}
+}
+
+func (g *Gateway) credentials(r *http.Request) *Credentials {
+	c := &Credentials{}
+	header := r.Header.Get("Authorization")
+	c.HasAuthorization = header != ""
+	scheme, token, found := strings.Cut(strings.TrimSpace(header), " ")
+	token = strings.TrimSpace(token)
+	presented := false
+	switch {
+	case header == "":
+	case !found && strings.EqualFold(scheme, "bearer"):
+		presented = true // "Bearer" with nothing behind it
+	case !found:
+		c.Bare = scheme
+	case strings.EqualFold(scheme, "bearer") && strings.HasPrefix(token, "sb_"):
+		c.Token, c.ByKey = g.keys.bearerFor(token), true
+	case strings.EqualFold(scheme, "bearer"):
+		c.Token, presented = token, true
+	}
+	if c.Token == "" && !presented && c.Bare == "" && (header == "" || c.ByKey) {
+		c.Token = g.keyToken(apiKey(r))
+		c.ByKey = c.Token != ""
+	}
+	if c.Token == "" && !presented {
+		return c
+	}
+	claims, err := g.verifier.Verify(c.Token)
+	if err != nil {
+		errors.As(err, &c.Err)
+		return c
+	}
+	c.Claims = claims
+	return c
+}
+
+// keyToken is the token that an API key stands for. A value that is neither a
+// known opaque key nor shaped like a JWT stands for none: the platform's local
+// gateway lets it pass, as it does a missing key.
+func (g *Gateway) keyToken(key string) string {
+	if key == "" {
+		return ""
+	}
+	if t := g.keys.bearerFor(key); t != "" {
+		return t
+	}
+	if strings.Count(key, ".") == 2 {
+		return key
+	}
+	return ""
+}
+
+func apiKey(r *http.Request) string {
+	if k := r.Header.Get("Apikey"); k != "" {
+		return k
+	}
+	for _, p := range strings.Split(r.URL.RawQuery, "&") {
+		if v, ok := strings.CutPrefix(p, apiKeyParam+"="); ok {
+			if k, err := url.QueryUnescape(v); err == nil {
+				return k
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+// Package gateway is what stands before the dialects: it turns API keys and
+// tokens into Credentials, answers CORS, gives every request an id, writes the
+// access log and catches panics.
+//
+// The rules for keys are those of the platform's local gateway; a bad token is
+// not refused here, because each dialect answers it in its own words.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Config of a Gateway. All fields but Logger are required.
+type Config struct {
+	Keys     Keys
+	Verifier *Verifier
+	Logger   *slog.Logger // nil discards
+}
+
+// Gateway wraps the handlers of all dialects.
+type Gateway struct {
+	keys     Keys
+	verifier *Verifier
+	log      *slog.Logger
+}
+
+// New makes a Gateway.
+func New(c Config) *Gateway {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Gateway{keys: c.Keys, verifier: c.Verifier, log: c.Logger}
+}
+
+// Wrap puts the gateway before next.
+func (g *Gateway) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		id := newRequestID()
+		path := r.URL.Path
+		sw := &statusWriter{ResponseWriter: w}
+		sw.Header().Set("X-Request-Id", id)
+		defer func() {
+			p := recover()
+			if p == http.ErrAbortHandler { //nolint:errorlint // the documented sentinel is compared by identity
+				panic(p)
+			}
+			if p != nil {
+				g.log.LogAttrs(r.Context(), slog.LevelError, "panic in a handler",
+					slog.String("req_id", id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				if sw.status != 0 {
+					panic(http.ErrAbortHandler) // half an answer must not look whole
+				}
+				writePanic(sw)
+			}
+			g.access(r, id, path, sw, time.Since(start))
+		}()
+		writeCORS(sw.Header())
+		if isPreflight(r) {
+			answerPreflight(sw, r)
+			return
+		}
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx = context.WithValue(ctx, credentialsKey{}, g.credentials(r))
+		next.ServeHTTP(sw, withoutAPIKeyParam(r.WithContext(ctx)))
+	})
+}
+
+func (g *Gateway) access(r *http.Request, id, path string, w *statusWriter, d time.Duration) {
+	level := slog.LevelInfo
+	if w.status >= 500 {
+		level = slog.LevelError
+	}
+	g.log.LogAttrs(r.Context(), level, "request",
+		slog.String("req_id", id), slog.String("method", r.Method), slog.String("path", path),
+		slog.Int("status", w.statusCode()), slog.Int64("bytes", w.bytes),
+		slog.Float64("duration_ms", float64(d.Microseconds())/1000))
+}
+
+func writePanic(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = w.Write([]byte(`{"code":"XX000","details":null,"hint":null,"message":"Internal server error: the server's log has the cause under this X-Request-Id"}`))
+}
+
+type requestIDKey struct{}
+
+// RequestID is the id of the request that ctx belongs to, "" outside one. It
+// stands in the X-Request-Id header, the log and PostgreSQL's
+// application_name.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+func newRequestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return hex.EncodeToString(b[:])
+}
+
+// apiKeyParam is the query parameter that carries the key where no header can
+// be sent: links and websockets.
+const apiKeyParam = "apikey"
+
+// withoutAPIKeyParam removes the apikey parameter from the query, so that no
+// dialect takes it for a filter and no log or setting holds it.
+func withoutAPIKeyParam(r *http.Request) *http.Request {
+	if !strings.Contains(r.URL.RawQuery, apiKeyParam+"=") {
+		return r
+	}
+	var kept []string
+	for _, p := range strings.Split(r.URL.RawQuery, "&") {
+		if !strings.HasPrefix(p, apiKeyParam+"=") {
+			kept = append(kept, p)
+		}
+	}
+	u := new(url.URL)
+	*u = *r.URL
+	u.RawQuery = strings.Join(kept, "&")
+	r.URL = u // r is already this gateway's own copy
+	return r
+}

@@ -1,0 +1,82 @@
+// Package httpx holds the little of HTTP that all dialects share: handlers
+// that return errors, bounded bodies and JSON answers. It knows no dialect's
+// error shape; each dialect passes its own function that writes one.
+package httpx
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// HandlerFunc is an http.HandlerFunc that returns its error instead of writing
+// it. A handler that has begun to answer must return nil.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handle turns h into an http.Handler. onError writes the answer for a non-nil
+// error in the dialect's own shape.
+func Handle(h HandlerFunc, onError func(w http.ResponseWriter, r *http.Request, err error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			onError(w, r, err)
+		}
+	})
+}
+
+// TooLargeError says that a request body is longer than the limit in bytes.
+type TooLargeError struct{ Limit int64 }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the request body is larger than %d bytes", e.Limit)
+}
+
+// ReadBody reads the whole body of r, at most limit bytes. A longer body is a
+// *TooLargeError; no more than limit+1 bytes of it are read.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	if r.ContentLength > limit {
+		return nil, &TooLargeError{Limit: limit}
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, &TooLargeError{Limit: limit}
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// WriteJSON answers status with v as JSON. The value is encoded before the
+// status is written, so that an error can still be answered.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	return WriteJSONType(w, status, "application/json", v)
+}
+
+// WriteJSONType is WriteJSON with another content type, such as one that names
+// its charset.
+func WriteJSONType(w http.ResponseWriter, status int, contentType string, v any) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	body := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone when this fails; nothing is left to do
+	return nil
+}
