@@ -1,0 +1,227 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Statement is one SQL statement with its parameters in text form; a nil
+// parameter is NULL.
+type Statement struct {
+	SQL    string
+	Params [][]byte
+	// Unprepared statements are sent as they are and not kept: for utility
+	// statements and texts that will not come again.
+	Unprepared bool
+}
+
+// Result is what a statement returned: its rows in text form, a nil value is
+// NULL.
+type Result struct {
+	Rows    [][][]byte
+	Columns []string
+	Tag     pgconn.CommandTag
+}
+
+// Isolation levels other than the default.
+const (
+	RepeatableRead = "repeatable read"
+	Serializable   = "serializable"
+)
+
+// Options of a transaction.
+type Options struct {
+	// ReadOnly makes the transaction refuse writes (SQLSTATE 25006).
+	ReadOnly bool
+	// Isolation is RepeatableRead or Serializable; "" is read committed.
+	Isolation string
+	// Rollback undoes everything at the end; deferred constraints are checked
+	// before.
+	Rollback bool
+}
+
+// SQLSTATEs that say that a prepared statement no longer fits the database.
+const (
+	stateCachedPlan       = "0A000"
+	stateUnknownStatement = "26000"
+)
+
+// Do runs the statements in one transaction under s, in one round trip. It
+// returns when PostgreSQL has committed: an error that arises at the end, such
+// as a deferred constraint's, is returned as any other. Database errors are
+// *pgconn.PgError as they came.
+func (db *DB) Do(ctx context.Context, s *Settings, o Options, stmts ...Statement) ([]Result, error) {
+	c, err := db.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer db.release(c)
+	res, err := c.do(ctx, s, o, stmts)
+	if staleStatement(err) {
+		c.forgetAll() // nothing has happened: the transaction was undone
+		res, err = c.do(ctx, s, o, stmts)
+	}
+	return res, err
+}
+
+func staleStatement(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) &&
+		(pe.Code == stateUnknownStatement || pe.Code == stateCachedPlan && pe.Message == "cached plan must not change result type")
+}
+
+func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
+	p := c.pg.PgConn().StartPipeline(ctx)
+	r := reader{conn: c, pipeline: p, first: -1}
+	if o.Rollback {
+		p.SendQueryParams("begin", nil, nil, nil, nil)
+	}
+	if o.Isolation != "" {
+		sql, err := isolationSQL(o.Isolation)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.SendQueryParams(sql, nil, nil, nil, nil)
+	}
+	if s != nil {
+		sql, params := s.statement(o.ReadOnly)
+		r.fresh = append(r.fresh, c.queue(p, "", sql, params)...)
+	}
+	scope := s.key()
+	before := 0
+	if o.Rollback {
+		before++
+	}
+	if o.Isolation != "" {
+		before++
+	}
+	if s != nil {
+		before++
+	}
+	for _, st := range stmts {
+		if st.Unprepared {
+			p.SendQueryParams(st.SQL, st.Params, nil, nil, nil)
+			continue
+		}
+		r.fresh = append(r.fresh, c.queue(p, scope, st.SQL, st.Params)...)
+	}
+	if o.Rollback {
+		p.SendQueryParams("set constraints all immediate", nil, nil, nil, nil)
+		p.SendQueryParams("rollback", nil, nil, nil, nil)
+	}
+	r.first, r.count = before, len(stmts)
+	results, err := r.run()
+	if c.pg.PgConn().IsClosed() {
+		return results, err
+	}
+	if c.pg.PgConn().TxStatus() != 'I' { // an explicit transaction that failed
+		_, rerr := c.pg.PgConn().Exec(context.WithoutCancel(ctx), "rollback").ReadAll()
+		err = errors.Join(err, rerr)
+	}
+	return results, err
+}
+
+func isolationSQL(level string) (string, error) {
+	switch level {
+	case RepeatableRead, Serializable:
+		return "set transaction isolation level " + level, nil
+	default:
+		return "", fmt.Errorf("unknown isolation level %q", level)
+	}
+}
+
+// reader reads the answers of one pipeline.
+type reader struct {
+	conn     *conn
+	pipeline *pgconn.Pipeline
+	fresh    []*statement // statements prepared by this pipeline, in order
+	first    int          // which answer is the first statement's
+	count    int          // how many statements there are
+}
+
+// run syncs, reads every answer up to the end of the transaction and keeps
+// those of the statements.
+func (r *reader) run() ([]Result, error) {
+	var firstErr error
+	note := func(err error) {
+		if firstErr == nil {
+			firstErr = err
+		}
+	}
+	if err := r.pipeline.Sync(); err != nil {
+		note(err)
+	}
+	results := make([]Result, 0, r.count)
+	for n, described := 0, 0; ; {
+		got, err := r.pipeline.GetResults()
+		if err != nil {
+			note(err)
+			var pe *pgconn.PgError
+			if errors.As(err, &pe) {
+				continue // the answers up to the Sync are skipped by PostgreSQL
+			}
+			break
+		}
+		if got == nil {
+			break
+		}
+		switch got := got.(type) {
+		case *pgconn.StatementDescription:
+			st := r.fresh[described]
+			described++
+			got.Name = st.name
+			st.desc = got
+		case *pgconn.ResultReader:
+			res, err := readResult(got, n >= r.first && n < r.first+r.count)
+			if err != nil {
+				note(err)
+			} else if n >= r.first && n < r.first+r.count {
+				results = append(results, res)
+			}
+			n++
+		}
+	}
+	if err := r.pipeline.Close(); err != nil {
+		note(err)
+	}
+	for _, st := range r.fresh {
+		if st.desc == nil {
+			r.conn.forget(st)
+		}
+	}
+	if firstErr != nil {
+		return nil, firstErr
+	}
+	return results, nil
+}
+
+// readResult copies the rows out of the connection's buffer.
+func readResult(rr *pgconn.ResultReader, keep bool) (Result, error) {
+	var res Result
+	if keep {
+		fields := rr.FieldDescriptions()
+		res.Columns = make([]string, len(fields))
+		for i, f := range fields {
+			res.Columns[i] = f.Name
+		}
+	}
+	for rr.NextRow() {
+		if !keep {
+			continue
+		}
+		values := rr.Values()
+		row := make([][]byte, len(values))
+		for i, v := range values {
+			if v != nil {
+				row[i] = append(make([]byte, 0, len(v)), v...)
+			}
+		}
+		res.Rows = append(res.Rows, row)
+	}
+	tag, err := rr.Close()
+	res.Tag = tag
+	return res, err
+}

@@ -1,0 +1,202 @@
+// Package session is the only door to the database for API traffic: a small
+// pool of connections that log in as one role, and transactions that run under
+// a caller's settings.
+//
+// Do sends the settings and the statements of a request in one round trip
+// without BEGIN: up to the Sync PostgreSQL treats them as one transaction, the
+// settings end with it, and an error in any of them undoes all. Statements are
+// prepared once per connection, role and search path, because a plan made for
+// one role or path is thrown away when the next one uses it.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+)
+
+// Config of a DB.
+type Config struct {
+	// ConnConfig says where to connect and as which login role; required.
+	ConnConfig *pgx.ConnConfig
+	// First, when not nil, is a connection of the same kind that is already
+	// open and becomes the pool's.
+	First *pgx.Conn
+	// MaxConns bounds the connections, 0 means 8.
+	MaxConns int
+	// AcquireTimeout bounds the wait for a free connection, 0 means 10 s.
+	AcquireTimeout time.Duration
+	Logger         *slog.Logger
+}
+
+// ErrPoolTimeout says that no connection became free in time.
+var ErrPoolTimeout = errors.New("timed out waiting for a free database connection")
+
+// ErrClosed says that the pool was used after Close.
+var ErrClosed = errors.New("the database pool is closed")
+
+// ConnectError says that a connection could not be opened.
+type ConnectError struct{ Err error }
+
+func (e *ConnectError) Error() string { return fmt.Sprintf("connect to the database: %v", e.Err) }
+
+// Unwrap returns the driver's error.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// DB is a bounded pool of connections for one login role. The connection used
+// last is used next, because its statements are prepared.
+type DB struct {
+	cfg     *pgx.ConnConfig
+	timeout time.Duration
+	log     *slog.Logger
+	slots   chan struct{} // one token per connection that may be in use
+
+	mu     sync.Mutex
+	idle   []*conn
+	closed bool
+	busy   sync.WaitGroup
+}
+
+// New makes a DB. It opens no connection.
+func New(c Config) *DB {
+	if c.MaxConns <= 0 {
+		c.MaxConns = 8
+	}
+	if c.AcquireTimeout <= 0 {
+		c.AcquireTimeout = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	cfg := c.ConnConfig.Copy()
+	// A cancelled request cancels its query and keeps the connection; a server
+	// that does not answer the cancel loses it.
+	cfg.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: 2 * time.Second}
+	}
+	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, log: c.Logger, slots: make(chan struct{}, c.MaxConns)}
+	if c.First != nil {
+		db.idle = append(db.idle, newConn(c.First))
+	}
+	return db
+}
+
+// Close waits for transactions under way and closes every connection.
+func (db *DB) Close() {
+	db.mu.Lock()
+	db.closed = true
+	idle := db.idle
+	db.idle = nil
+	db.mu.Unlock()
+	closeAll(idle)
+	db.busy.Wait()
+}
+
+func closeAll(conns []*conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for _, c := range conns {
+		_ = c.pg.Close(ctx) // closing; the server notices either way
+	}
+}
+
+func (db *DB) acquire(ctx context.Context) (*conn, error) {
+	if err := db.takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		<-db.slots
+		return nil, ErrClosed
+	}
+	db.busy.Add(1)
+	for len(db.idle) > 0 {
+		c := db.idle[len(db.idle)-1]
+		db.idle = db.idle[:len(db.idle)-1]
+		if !c.pg.IsClosed() {
+			db.mu.Unlock()
+			return c, nil
+		}
+	}
+	db.mu.Unlock()
+	pc, err := pgx.ConnectConfig(ctx, db.cfg)
+	if err != nil {
+		<-db.slots
+		db.busy.Done()
+		return nil, &ConnectError{Err: err}
+	}
+	return newConn(pc), nil
+}
+
+func (db *DB) takeSlot(ctx context.Context) error {
+	select {
+	case db.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	t := time.NewTimer(db.timeout)
+	defer t.Stop()
+	select {
+	case db.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return ErrPoolTimeout
+	}
+}
+
+// release gives c back. A connection that is broken or not between
+// transactions is closed, and with a broken one the idle ones that broke with
+// it, so that a killed server process costs one request.
+func (db *DB) release(c *conn) {
+	defer db.busy.Done()
+	defer func() { <-db.slots }()
+	good := !c.pg.IsClosed() && c.pg.PgConn().TxStatus() == 'I'
+	var drop []*conn
+	db.mu.Lock()
+	switch {
+	case good && !db.closed:
+		db.idle = append(db.idle, c)
+	case good:
+		drop = append(drop, c)
+	default:
+		drop = append(drop, c)
+		kept := db.idle[:0]
+		for _, i := range db.idle {
+			if i.pg.PgConn().CheckConn() == nil {
+				kept = append(kept, i)
+			} else {
+				drop = append(drop, i)
+			}
+		}
+		db.idle = kept
+	}
+	db.mu.Unlock()
+	closeAll(drop)
+}
+
+// With borrows a connection for statements that each are their own
+// transaction, under the login role itself.
+func (db *DB) With(ctx context.Context, fn func(*pgx.Conn) error) error {
+	c, err := db.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.release(c)
+	return fn(c.pg)
+}
+
+func writeInt(b *strings.Builder, n int) { b.WriteString(strconv.Itoa(n)) }
+
+func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
