@@ -49,8 +49,21 @@ func (db *DB) Tx(ctx context.Context, s *Settings, fn func(*Tx) error) error {
 		}
 		return err
 	}
-	_, err = c.pg.PgConn().Exec(ctx, "commit").ReadAll()
-	return err
+	return c.commit(ctx)
+}
+
+// commit ends the transaction. PostgreSQL answers COMMIT with ROLLBACK, and no
+// error, when a statement of it had failed.
+func (c *conn) commit(ctx context.Context) error {
+	res, err := c.pg.PgConn().Exec(ctx, "commit").ReadAll()
+	if err != nil {
+		c.rollback(ctx)
+		return err
+	}
+	if len(res) == 1 && res[0].CommandTag.String() == "ROLLBACK" {
+		return errors.New("the transaction was rolled back: one of its statements had failed")
+	}
+	return nil
 }
 
 // scopeComment marks a statement with its role, so that each role's statements
