@@ -1,0 +1,390 @@
+package request
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// treePath reads "embed.embed.column->path".
+func parseTreePath(key string) ([]string, Field, *Error) {
+	s := newScanner("tree path", key, key)
+	names, ok := s.dotted()
+	if !ok {
+		return nil, Field{}, s.err()
+	}
+	f := Field{Name: names[len(names)-1]}
+	if f.Path, ok = s.jsonPath(); !ok {
+		return nil, Field{}, s.err()
+	}
+	return names[:len(names)-1], f, nil
+}
+
+func (s *scanner) dotted() ([]string, bool) {
+	var names []string
+	for {
+		n, ok := s.name()
+		if !ok {
+			return nil, false
+		}
+		if names = append(names, n); len(names) > MaxEmbedDepth+2 {
+			return nil, s.exceeded("levels in an embed path", MaxEmbedDepth)
+		}
+		if s.peek() != '.' || s.eof() {
+			s.missHere("delimiter (.)")
+			return names, true
+		}
+		s.pos++
+	}
+}
+
+// parseFilter parses "column=op.value". With allowValue a value that is no
+// operator expression is not an error: ok is false then.
+func parseFilter(key, value string, allowValue bool) (at At[*Filter], ok bool, err *Error) {
+	path, field, err := parseTreePath(key)
+	if err != nil {
+		return at, false, err
+	}
+	s := newScanner("filter", value, value)
+	f := &Filter{Field: field}
+	if !s.opExpr(&f.Expr, s.rawValue) || s.limit != nil {
+		// a value that failed after "in.", "is." or "not." was meant as a filter
+		if allowValue && s.pos == 0 && s.limit == nil {
+			return At[*Filter]{Path: path, Item: f}, false, nil
+		}
+		return at, false, s.err()
+	}
+	return At[*Filter]{Path: path, Item: f}, true, nil
+}
+
+var simpleOperators = [...]struct {
+	word string
+	op   Operator
+}{
+	{"neq", OpNeq}, {"cs", OpContains}, {"cd", OpContained}, {"ov", OpOverlaps}, {"sl", OpStrictlyLeft},
+	{"sr", OpStrictlyRight}, {"nxr", OpNotExtendsRight}, {"nxl", OpNotExtendsLeft}, {"adj", OpAdjacent},
+}
+
+var quantOperators = [...]struct {
+	word string
+	op   Operator
+}{
+	{"eq", OpEq}, {"gte", OpGte}, {"gt", OpGt}, {"lte", OpLte}, {"lt", OpLt}, {"like", OpLike},
+	{"ilike", OpILike}, {"match", OpMatch}, {"imatch", OpIMatch},
+}
+
+var ftsOperators = [...]struct {
+	word string
+	op   Operator
+}{
+	{"fts", OpFts}, {"plfts", OpFtsPlain}, {"phfts", OpFtsPhrase}, {"wfts", OpFtsWeb},
+}
+
+// opExpr reads "[not.]op.value"; value reads the operand.
+func (s *scanner) opExpr(e *OpExpr, value func(*string) bool) bool {
+	if s.attempt(func() bool { return s.lit("not") && s.delimiter() }) {
+		e.Not = true
+	}
+	switch {
+	case s.at("in."):
+		s.pos += len("in.")
+		e.Op = OpIn
+		return s.list(&e.List)
+	case s.at("is."):
+		s.pos += len("is.")
+		e.Op = OpIs
+		return s.isValue(&e.Is)
+	case s.at("isdistinct."):
+		s.pos += len("isdistinct.")
+		e.Op = OpIsDistinct
+		return value(&e.Value)
+	}
+	saved, start := s.far, s.pos
+	s.far = failure{pos: -1}
+	ok := s.attempt(func() bool { return s.operator(e) })
+	inner := s.far
+	s.far = saved
+	if !ok {
+		inner.expected = []string{"operator (eq, gt, ...)"}
+		if inner.pos < start {
+			inner.pos, inner.soft, inner.hasSoft = start, s.tokenAt(start), true
+		}
+		s.merge(inner)
+		return false
+	}
+	return value(&e.Value)
+}
+
+// operator reads an operator with its modifier and the delimiter after it.
+func (s *scanner) operator(e *OpExpr) bool {
+	for _, o := range ftsOperators {
+		if s.at(o.word) && s.wordEnds(len(o.word)) {
+			s.pos += len(o.word)
+			e.Op = o.op
+			if s.peek() == '(' && !s.eof() {
+				s.pos++
+				var ok bool
+				if e.Config, ok = s.ident(); !ok || !s.lit(")") {
+					return false
+				}
+				e.HasConfig = true
+			}
+			return s.delimiter()
+		}
+	}
+	for _, o := range simpleOperators {
+		if s.at(o.word) && s.wordEnds(len(o.word)) {
+			s.pos += len(o.word)
+			e.Op = o.op
+			return s.delimiter()
+		}
+	}
+	for _, o := range quantOperators {
+		if s.at(o.word) && s.wordEnds(len(o.word)) {
+			s.pos += len(o.word)
+			e.Op = o.op
+			if s.peek() == '(' && !s.eof() {
+				s.pos++
+				switch {
+				case s.at("any)"):
+					e.Quant = Any
+				case s.at("all)"):
+					e.Quant = All
+				default:
+					s.missHere("")
+					return false
+				}
+				s.pos += len("any)")
+			}
+			return s.delimiter()
+		}
+	}
+	// the first character that fits none of the words
+	s.miss(s.pos, s.tokenAt(s.pos), "")
+	return false
+}
+
+// wordEnds is true when the word at the position ends after n bytes, so that
+// "lte" is not read as "lt".
+func (s *scanner) wordEnds(n int) bool {
+	if s.pos+n >= len(s.src) {
+		return true
+	}
+	c := s.src[s.pos+n]
+	return c < 'a' || c > 'z'
+}
+
+var isWords = [...]struct {
+	word string
+	val  IsValue
+}{
+	{"null", IsNull}, {"not_null", IsNotNull}, {"true", IsTrue}, {"false", IsFalse}, {"unknown", IsUnknown},
+}
+
+func (s *scanner) isValue(out *IsValue) bool {
+	for _, w := range isWords {
+		if s.fold(w.word) {
+			*out = w.val
+			return true
+		}
+	}
+	s.missHere("isVal: (null, not_null, true, false, unknown)")
+	return false
+}
+
+// rawValue takes everything that follows, verbatim.
+func (s *scanner) rawValue(out *string) bool {
+	*out = s.src[s.pos:]
+	s.pos = len(s.src)
+	return true
+}
+
+// list reads the parenthesised list of in.
+func (s *scanner) list(out *[]string) bool {
+	s.blanks()
+	if !s.lit("(") {
+		return false
+	}
+	s.blanks()
+	elems := []string{}
+	for {
+		elem, ok := s.element()
+		if !ok {
+			return false
+		}
+		if elems = append(elems, elem); len(elems) > MaxListElements {
+			return s.exceeded("elements in a list", MaxListElements)
+		}
+		if s.peek() == ',' && !s.eof() {
+			s.pos++
+			continue
+		}
+		s.blanks()
+		if !s.eof() && s.peek() == ')' {
+			s.pos++
+			s.blanks()
+			if len(elems) == 1 && elems[0] == "" {
+				elems = elems[:0]
+			}
+			*out = elems
+			return true
+		}
+		s.missHere(`","`)
+		s.missHere(`")"`)
+		return false
+	}
+}
+
+// element reads a quoted element that is directly followed by a separator, or
+// everything up to one.
+func (s *scanner) element() (string, bool) {
+	if s.peek() == '"' && !s.eof() {
+		start, far := s.pos, s.far
+		if v, ok := s.quoted(); ok && (s.eof() || s.peek() == ',' || s.peek() == ')') {
+			return v, true
+		}
+		s.pos, s.far = start, far
+	}
+	return s.until(",)"), true
+}
+
+func (s *scanner) until(stop string) string {
+	start := s.pos
+	if end := strings.IndexAny(s.src[start:], stop); end >= 0 {
+		s.pos = start + end
+	} else {
+		s.pos = len(s.src)
+	}
+	return s.src[start:s.pos]
+}
+
+// logicValue reads the operand of a condition inside a logic tree.
+func (s *scanner) logicValue(out *string) bool {
+	switch {
+	case s.eof():
+		*out = ""
+		return true
+	case s.peek() == '"':
+		*out, _ = s.element()
+		return true
+	case s.peek() == '{':
+		if end := strings.IndexAny(s.src[s.pos+1:], "{}"); end >= 0 && s.src[s.pos+1+end] == '}' {
+			*out = s.src[s.pos : s.pos+end+2]
+			s.pos += end + 2
+			return true
+		}
+	}
+	*out = s.until(",)")
+	return true
+}
+
+// parseLogic parses "[path.][not.]and=(…)".
+func parseLogic(key, value string) (at At[*LogicGroup], err *Error) {
+	k := newScanner("logic path", key, key)
+	names, ok := k.dotted()
+	if !ok {
+		return at, k.err()
+	}
+	op := names[len(names)-1]
+	for _, n := range names[:len(names)-1] {
+		if n == "not" {
+			op = "not." + names[len(names)-1]
+			continue
+		}
+		at.Path = append(at.Path, n)
+	}
+	s := newScanner("logic tree", value, op+value)
+	tree, ok := s.logicTree(1)
+	if !ok || s.limit != nil {
+		return at, s.err()
+	}
+	group, isGroup := tree.(*LogicGroup)
+	if !isGroup {
+		// "and=.eq.1" reads as a condition on a column called "and"
+		group = &LogicGroup{Items: []Logic{tree}}
+	}
+	at.Item = group
+	return at, nil
+}
+
+func (s *scanner) logicTree(depth int) (Logic, bool) {
+	if depth > MaxLogicDepth {
+		return nil, s.exceeded("levels of and/or", MaxLogicDepth)
+	}
+	f := &Filter{}
+	if s.attempt(func() bool { return s.logicFilter(f) }) {
+		if s.leaves++; s.leaves > MaxLogicLeaves {
+			return nil, s.exceeded("conditions in a logic tree", MaxLogicLeaves)
+		}
+		return f, true
+	}
+	if s.limit != nil {
+		return nil, false
+	}
+	g := &LogicGroup{}
+	if !s.committed(func() bool { return s.logicGroup(g, depth) }) {
+		return nil, false
+	}
+	return g, true
+}
+
+func (s *scanner) logicFilter(f *Filter) bool {
+	var ok bool
+	if f.Field, ok = s.field(); !ok {
+		return false
+	}
+	return s.delimiter() && s.opExpr(&f.Expr, s.logicValue)
+}
+
+func (s *scanner) logicGroup(g *LogicGroup, depth int) bool {
+	s.relabel("negation operator (not)", func() bool {
+		g.Not = s.attempt(func() bool { return s.lit("not") && s.delimiter() })
+		return true
+	})
+	switch {
+	case s.at("and"):
+		s.pos += len("and")
+	case s.at("or"):
+		s.pos += len("or")
+		g.Or = true
+	default:
+		s.missHere("logic operator (and, or)")
+		return false
+	}
+	s.blanks()
+	if !s.lit("(") {
+		return false
+	}
+	for {
+		s.blanks()
+		item, ok := s.logicTree(depth + 1)
+		if !ok {
+			return false
+		}
+		g.Items = append(g.Items, item)
+		s.blanks()
+		switch {
+		case !s.eof() && s.peek() == ',':
+			s.pos++
+		case !s.eof() && s.peek() == ')':
+			s.pos++
+			s.blanks()
+			return true
+		default:
+			s.missHere(`","`)
+			s.missHere(`")"`)
+			return false
+		}
+	}
+}
+
+func parseNames(what, text string) ([]string, *Error) {
+	s := newScanner(what, text, text)
+	names, ok := s.names()
+	if !ok || s.limit != nil {
+		return nil, s.err()
+	}
+	return names, nil
+}
+
+// validText is false for text that is no UTF-8.
+func validText(text string) bool { return utf8.ValidString(text) }
