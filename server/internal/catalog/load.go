@@ -1,0 +1,298 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Load reads the schema in one round trip and one consistent view of the
+// catalog. schemas are the exposed ones. The connection must be between
+// transactions and is so afterwards.
+func Load(ctx context.Context, conn *pgx.Conn, schemas []string) (*Snapshot, error) {
+	l := loader{raw: map[string][][][]byte{}}
+	if err := l.fetch(ctx, conn.PgConn(), schemas); err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	s, err := l.build(schemas)
+	if err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	return s, nil
+}
+
+type loader struct {
+	raw     map[string][][][]byte
+	domains map[uint32]domain
+	types   map[uint32]typeInfo
+	byType  map[uint32]*Relation // relations by the type of their rows
+	primary map[uint32][]int16   // columns of primary keys by table
+}
+
+type domain struct {
+	base    uint32
+	deflt   string
+	hasText bool
+}
+
+type typeInfo struct {
+	name     string
+	kind     byte
+	relation uint32
+	element  uint32
+}
+
+// fetch runs all queries in one pipeline.
+func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string) error {
+	p := pc.StartPipeline(ctx)
+	list := [][]byte{[]byte(arrayLiteral(schemas))}
+	order := []struct {
+		sql  string
+		args [][]byte
+	}{
+		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
+		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
+		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commitSQL, nil},
+	}
+	for _, q := range order {
+		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
+	}
+	var first error
+	note := func(err error) {
+		if first == nil {
+			first = err
+		}
+	}
+	if err := p.Sync(); err != nil {
+		note(err)
+	}
+	for n := 0; ; {
+		res, err := p.GetResults()
+		if err != nil {
+			note(err)
+			var pe *pgconn.PgError
+			if errors.As(err, &pe) {
+				continue
+			}
+			break
+		}
+		if res == nil {
+			break
+		}
+		rr, ok := res.(*pgconn.ResultReader)
+		if !ok {
+			continue
+		}
+		read := rr.Read()
+		if read.Err != nil {
+			note(read.Err)
+		} else if n < len(order) {
+			l.raw[order[n].sql] = read.Rows
+		}
+		n++
+	}
+	if err := p.Close(); err != nil {
+		note(err)
+	}
+	if first != nil && !pc.IsClosed() && pc.TxStatus() != 'I' {
+		_, err := pc.Exec(context.WithoutCancel(ctx), "rollback").ReadAll()
+		first = errors.Join(first, err)
+	}
+	return first
+}
+
+func (l *loader) build(schemas []string) (*Snapshot, error) {
+	s := NewSnapshot(nil, nil, nil)
+	s.byOID = map[uint32]*Relation{}
+	s.computed = map[uint32][]*Relationship{}
+	version := l.raw[versionSQL]
+	if len(version) != 1 {
+		return nil, errors.New("the DDL log gave no version")
+	}
+	var err error
+	if s.Version, err = strconv.ParseInt(string(version[0][0]), 10, 64); err != nil {
+		return nil, err
+	}
+	s.ServerVersion, _ = strconv.Atoi(string(version[0][1]))
+	for _, r := range l.raw[relationsSQL] {
+		events, _ := strconv.Atoi(string(r[4]))
+		rel := &Relation{OID: oid(r[0]), Name: Name{string(r[1]), string(r[2])}, Kind: r[3][0],
+			Updatable: events&4 != 0, Insertable: events&8 != 0, Deletable: events&16 != 0}
+		s.Relations[rel.Name], s.byOID[rel.OID] = rel, rel
+	}
+	l.readDomains()
+	l.readColumns(s)
+	s.lineage = l.readViews(s)
+	if err := l.readConstraints(s); err != nil {
+		return nil, err
+	}
+	l.viewKeys(s)
+	l.readTypes(s)
+	l.readFunctions(s, schemas)
+	l.readRoles(s)
+	l.readConfig(s)
+	return s, nil
+}
+
+func (l *loader) readDomains() {
+	l.domains = map[uint32]domain{}
+	for _, r := range l.raw[domainsSQL] {
+		l.domains[oid(r[0])] = domain{base: oid(r[1]), deflt: string(r[2]), hasText: r[2] != nil}
+	}
+}
+
+// Object ids of the built-in types that are treated apart.
+const (
+	oidJSON     = 114
+	oidJSONB    = 3802
+	oidTSVector = 3614
+	oidVoid     = 2278
+	oidRecord   = 2249
+)
+
+func (l *loader) baseType(t uint32) uint32 {
+	for range 32 {
+		d, ok := l.domains[t]
+		if !ok {
+			break
+		}
+		t = d.base
+	}
+	return t
+}
+
+func (l *loader) readColumns(s *Snapshot) {
+	for _, r := range l.raw[columnsSQL] {
+		rel := s.byOID[oid(r[0])]
+		if rel == nil {
+			continue
+		}
+		number, _ := strconv.ParseInt(string(r[1]), 10, 16)
+		typ := oid(r[3])
+		c := &Column{Name: string(r[2]), Number: int16(number), Type: Text{string(r[4])}, NotNull: string(r[5]) == "t"}
+		base := l.baseType(typ)
+		c.JSON, c.TSVector = base == oidJSON || base == oidJSONB, base == oidTSVector
+		switch {
+		case r[6] != nil:
+			c.Default = Text{string(r[6])}
+		case l.domains[typ].hasText:
+			c.Default = Text{l.domains[typ].deflt}
+		}
+		rel.Columns = append(rel.Columns, c)
+	}
+	for _, rel := range s.byOID {
+		rel.index()
+	}
+}
+
+func (l *loader) readViews(s *Snapshot) map[uint32]map[column][]string {
+	targets := map[uint32][]targetColumn{}
+	for _, r := range l.raw[viewsSQL] {
+		targets[oid(r[0])] = parseTargetList(string(r[1]))
+	}
+	names := map[column]string{}
+	for view := range targets {
+		if rel := s.byOID[view]; rel != nil {
+			for _, c := range rel.Columns {
+				names[column{view, c.Number}] = c.Name
+			}
+		}
+	}
+	return resolveLineage(targets, names)
+}
+
+func (l *loader) readConstraints(s *Snapshot) error {
+	keys := map[uint32][][]int16{}
+	primary := map[uint32][]int16{}
+	for _, r := range l.raw[constraintsSQL] {
+		table := oid(r[2])
+		columns, err := int16Array(r[4])
+		if err != nil {
+			return err
+		}
+		switch r[0][0] {
+		case 'f':
+			references, err := int16Array(r[5])
+			if err != nil {
+				return err
+			}
+			s.foreignKeys = append(s.foreignKeys, &foreignKey{name: string(r[1]), table: table, columns: columns,
+				foreign: oid(r[3]), references: references})
+		default:
+			keys[table] = append(keys[table], sorted(columns))
+			if r[0][0] == 'p' {
+				primary[table] = columns
+			}
+		}
+	}
+	for _, fk := range s.foreignKeys {
+		want := sorted(fk.columns)
+		fk.unique = slices.ContainsFunc(keys[fk.table], func(k []int16) bool { return slices.Equal(k, want) })
+	}
+	for _, r := range s.byOID {
+		if names := s.namesOf(r, r.OID, primary[r.OID]); len(primary[r.OID]) > 0 && len(names) > 0 {
+			r.PrimaryKey = names[0]
+		}
+	}
+	l.primary = primary
+	return nil
+}
+
+// viewKeys gives views the primary keys of the tables they show whole.
+func (l *loader) viewKeys(s *Snapshot) {
+	for view, columns := range s.lineage {
+		r := s.byOID[view]
+		if r == nil {
+			continue
+		}
+		var tables []uint32
+		for c := range columns {
+			if !slices.Contains(tables, c.table) && len(l.primary[c.table]) > 0 {
+				tables = append(tables, c.table)
+			}
+		}
+		slices.Sort(tables)
+		for _, t := range tables {
+			if names := s.namesOf(r, t, l.primary[t]); len(names) > 0 {
+				r.PrimaryKey = append(r.PrimaryKey, names[0]...)
+			}
+		}
+	}
+}
+
+func (l *loader) readRoles(s *Snapshot) {
+	settable := map[string]bool{}
+	for _, r := range l.raw[settableSQL] {
+		settable[string(r[0])] = true
+	}
+	for _, r := range l.raw[rolesSQL] {
+		role := &Role{}
+		for _, entry := range textArray(r[1]) {
+			name, value, _ := strings.Cut(entry, "=")
+			switch {
+			case name == "default_transaction_isolation":
+				role.Isolation = value
+			case settable[name] || strings.Contains(name, "."):
+				role.Settings = append(role.Settings, Setting{name, value})
+			}
+		}
+		s.Roles[string(r[0])] = role
+	}
+}
+
+func (l *loader) readConfig(s *Snapshot) {
+	for _, r := range l.raw[configSQL] { // those of the database come last and win
+		for _, entry := range textArray(r[1]) {
+			name, value, _ := strings.Cut(entry, "=")
+			if key, ok := strings.CutPrefix(name, "pgrst."); ok {
+				s.Settings[key] = value
+			}
+		}
+	}
+}

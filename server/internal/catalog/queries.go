@@ -1,0 +1,86 @@
+package catalog
+
+// The catalog is read with an empty search path, so that types, defaults and
+// sequences come out qualified. $1 of a query is the text[] of exposed schemas,
+// where it has one.
+
+const beginSQL = `begin isolation level repeatable read read only`
+
+const searchPathSQL = `select set_config('search_path', '', true)`
+
+const versionSQL = `select (select count(*) from suparust.ddl_log), current_setting('server_version_num')`
+
+const relationsSQL = `
+select c.oid, n.nspname, c.relname, c.relkind,
+       case when c.relkind in ('r', 'p') then 28 else pg_relation_is_updatable(c.oid, true) end
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition and n.nspname = any($1)`
+
+const columnsSQL = `
+select a.attrelid, a.attnum, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       case when a.attgenerated <> '' then null
+            when a.attidentity = 'd' then (
+              select format('nextval(%L::regclass)', d.objid::regclass)
+              from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
+              where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+                and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and d.deptype = 'i' limit 1)
+            else pg_get_expr(def.adbin, def.adrelid) end
+from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+left join pg_attrdef def on def.adrelid = a.attrelid and def.adnum = a.attnum
+where c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition and n.nspname = any($1)
+  and a.attnum > 0 and not a.attisdropped
+order by a.attrelid, a.attnum`
+
+// domains are those whose base type or default matters to a column.
+const domainsSQL = `
+select t.oid, t.typbasetype, t.typdefault from pg_type t where t.typtype = 'd'`
+
+const constraintsSQL = `
+select k.contype, k.conname, k.conrelid, k.confrelid, k.conkey, k.confkey
+from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+where k.contype in ('p', 'u', 'f') and k.conparentid = 0 and not c.relispartition
+  and n.nspname not in ('pg_catalog', 'information_schema')
+order by k.conrelid, k.conname, k.oid`
+
+const viewsSQL = `
+select c.oid, r.ev_action
+from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+where r.rulename = '_RETURN' and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')`
+
+// functions are those of exposed schemas and, from any other schema, those
+// that lead from one row type to another.
+const functionsSQL = `
+select p.oid, n.nspname, p.proname, p.proretset, p.prorows, p.prorettype, p.provolatile, p.provariadic,
+       p.pronargdefaults, p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames, p.proconfig, n.nspname = any($1)
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and p.prorettype <> 'event_trigger'::regtype
+  and (n.nspname = any($1) or p.pronargs = 1 and n.nspname not in ('pg_catalog', 'information_schema')
+       and (select t.typrelid from pg_type t where t.oid = p.proargtypes[0]) <> 0
+       and (select t.typrelid from pg_type t where t.oid = p.prorettype) <> 0)
+order by n.nspname, p.proname, p.pronargs, p.oid`
+
+const typesSQL = `
+select t.oid, format_type(t.oid, null), t.typtype, t.typrelid, t.typelem
+from pg_type t
+where t.oid in (
+  select unnest(p.proargtypes) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
+  union select unnest(p.proallargtypes) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
+  union select p.prorettype from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
+) or t.typrelid in (
+  select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = any($1) and c.relkind in ('r', 'v', 'm', 'f', 'p'))`
+
+const rolesSQL = `
+select r.rolname, r.rolconfig from pg_roles r
+where r.rolconfig is not null and pg_has_role(current_user, r.oid, 'member')`
+
+// settable are the parameters the login role may set for a transaction.
+const settableSQL = `select s.name from pg_settings s where s.context = 'user'`
+
+const configSQL = `
+select s.setdatabase <> 0, s.setconfig from pg_db_role_setting s
+where s.setrole = (select oid from pg_roles where rolname = session_user)
+  and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+order by 1`
+
+const commitSQL = `commit`

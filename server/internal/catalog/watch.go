@@ -1,0 +1,86 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Channel is where the database announces schema and configuration changes.
+const Channel = "pgrst"
+
+// Watcher reloads the cache when the database says so.
+type Watcher struct {
+	Cache *Cache
+	// Connect opens the connection that listens; it is used for nothing else.
+	Connect func(context.Context) (*pgx.Conn, error)
+	Logger  *slog.Logger
+	// Retry is the first pause after a lost connection, 0 means 100 ms; it doubles up to 32 times.
+	Retry time.Duration
+}
+
+// Run listens until ctx ends. Whenever it has connected it reloads once,
+// because notifications may have been lost before.
+func (w *Watcher) Run(ctx context.Context) {
+	retry := w.Retry
+	if retry <= 0 {
+		retry = 100 * time.Millisecond
+	}
+	pause := retry
+	for ctx.Err() == nil {
+		connected, err := w.listen(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			pause = retry
+		}
+		w.Logger.LogAttrs(ctx, slog.LevelWarn, "the schema listener lost its connection and connects again", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 32*retry)
+	}
+}
+
+func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
+	conn, err := w.Connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		err = errors.Join(err, conn.Close(closing))
+	}()
+	if _, err := conn.Exec(ctx, "listen "+Channel); err != nil {
+		return false, err
+	}
+	w.refresh(ctx)
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return true, err
+		}
+		switch n.Payload {
+		case "", "reload schema", "reload config":
+			w.refresh(ctx)
+		}
+	}
+}
+
+// refresh reloads; a failure keeps the old snapshot, and the next request
+// that finds it stale tries again.
+func (w *Watcher) refresh(ctx context.Context) {
+	if w.Cache.current.Load() == nil {
+		return // nothing is cached that could be stale
+	}
+	if err := w.Cache.Refresh(ctx); err != nil && ctx.Err() == nil {
+		w.Logger.LogAttrs(ctx, slog.LevelError, "the schema could not be read; the previous one stays in use", slog.Any("error", err))
+	}
+}
