@@ -17,7 +17,8 @@ begin
       ('supabase_functions_admin',   'login noinherit createrole'),
       ('supabase_realtime_admin',    'nologin noinherit'),
       ('supabase_replication_admin', 'login replication'),
-      ('supabase_etl_admin',         'login replication'),
+      ('supabase_etl_admin',         'login replication bypassrls'),
+      ('supabase_privileged_role',   'nologin'),
       ('supabase_read_only_user',    'login bypassrls'),
       ('dashboard_user',             'nologin createdb createrole replication'),
       ('pgbouncer',                  'login')
@@ -26,9 +27,6 @@ begin
   loop
     execute format('create role %I with %s', r.name, r.attributes);
     case r.name
-      when 'supabase_admin' then
-        alter role supabase_admin set search_path = "$user", public, auth, extensions;
-        alter role supabase_admin set log_statement = 'none';
       when 'postgres' then
         alter role postgres set search_path = "$user", public, extensions;
       when 'anon' then
@@ -54,13 +52,14 @@ begin
     end case;
   end loop;
 
-  -- The superuser that initdb made is not created above and has no settings yet.
+  -- It may also be the superuser that initdb made, which has no settings yet.
   if not exists (
     select from pg_db_role_setting
     where setrole = 'supabase_admin'::regrole and setdatabase = 0
   ) then
     alter role supabase_admin set search_path = "$user", public, auth, extensions;
     alter role supabase_admin set log_statement = 'none';
+    alter role supabase_admin set statement_timeout = 0;
   end if;
 
   for r in
@@ -71,7 +70,11 @@ begin
       ('authenticator',           'service_role',             false),
       ('supabase_storage_admin',  'authenticator',            false),
       ('supabase_read_only_user', 'pg_read_all_data',         false),
+      ('supabase_read_only_user', 'pg_monitor',               false),
       ('supabase_etl_admin',      'pg_read_all_data',         false),
+      ('supabase_etl_admin',      'pg_monitor',               false),
+      ('supabase_etl_admin',      'supabase_privileged_role', false),
+      ('postgres',                'supabase_privileged_role', false),
       ('postgres',                'anon',                     true),
       ('postgres',                'authenticated',            true),
       ('postgres',                'service_role',             true),
@@ -79,6 +82,7 @@ begin
       ('postgres',                'pg_monitor',               true),
       ('postgres',                'pg_read_all_data',         true),
       ('postgres',                'pg_signal_backend',        true),
+      ('postgres',                'pg_create_subscription',   true),
       -- Membership in an owner is what lets postgres put policies on
       -- storage.objects and triggers on auth.users when it is no superuser.
       ('postgres',                'supabase_auth_admin',      false),
@@ -86,10 +90,11 @@ begin
       ('postgres',                'supabase_functions_admin', false),
       ('postgres',                'supabase_realtime_admin',  false)
     ) as wanted (member, granted, with_admin)
-    where not exists (
-      select from pg_auth_members m
-      where m.roleid = wanted.granted::regrole and m.member = wanted.member::regrole
-    )
+    where to_regrole(wanted.granted) is not null -- pg_create_subscription came with version 16
+      and not exists (
+        select from pg_auth_members m
+        where m.roleid = to_regrole(wanted.granted) and m.member = to_regrole(wanted.member)
+      )
   loop
     -- Up to version 15 CREATEROLE alone lets a role hand out memberships.
     if r.with_admin and current_setting('server_version_num')::int >= 160000 then

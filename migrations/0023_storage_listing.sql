@@ -178,7 +178,8 @@ create or replace function storage.search(
           case when ascending and not l.is_file then l.name end,
           case when not ascending and not l.is_file then l.name end desc,
           case when ascending then k.at end,
-          case when not ascending then k.at end desc
+          case when not ascending then k.at end desc,
+          l.name
         limit capped offset offsets;
       return;
     end if;
