@@ -1,0 +1,365 @@
+package blob
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // the ETag of the API is an MD5; nothing is protected by it
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/gofrs/flock"
+)
+
+// DiskConfig of a Disk.
+type DiskConfig struct {
+	Dir     string       // made when missing
+	Durable bool         // sync files and directories before Put returns
+	Logger  *slog.Logger // nil discards
+}
+
+// Disk is a Store in a directory:
+//
+//	objects/<first two digits>/<version>   the bytes
+//	tmp/<version>                          bytes that are still arriving
+//	lock                                   held while the store is open
+//	owner                                  the database whose rows name the bytes
+//
+// The directory belongs to one process at a time.
+type Disk struct {
+	cfg  DiskConfig
+	log  *slog.Logger
+	lock *flock.Flock
+	bufs sync.Pool
+
+	mu     sync.Mutex
+	root   *os.Root            // nil when not open
+	fresh  map[string]struct{} // versions since Start; nil once Sweep is done
+	failed map[string]struct{} // versions that could not be removed
+}
+
+const (
+	objectsDir = "objects"
+	tmpDir     = "tmp"
+	lockFile   = "lock"
+	ownerFile  = "owner"
+
+	bufferSize = 256 << 10
+	maxFailed  = 10_000
+)
+
+// NewDisk makes a store of c. It touches nothing before Start.
+func NewDisk(c DiskConfig) *Disk {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Disk{
+		cfg: c, log: c.Logger,
+		bufs: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
+	}
+}
+
+// Start opens the directory, making it when it is missing, and removes what
+// uploads of an earlier process left unfinished.
+func (d *Disk) Start(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.root != nil {
+		return nil
+	}
+	if err := os.MkdirAll(d.cfg.Dir, 0o700); err != nil {
+		return fmt.Errorf("the storage directory cannot be made: %w", err)
+	}
+	lock := flock.New(filepath.Join(d.cfg.Dir, lockFile), flock.SetPermissions(0o600))
+	got, err := lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("the storage directory cannot be used: %w", err)
+	}
+	if !got {
+		return fmt.Errorf("the storage directory %s is in use by another server: stop that one, or give this one a directory of its own", d.cfg.Dir)
+	}
+	root, err := openRoot(d.cfg.Dir)
+	if err != nil {
+		return errors.Join(fmt.Errorf("the storage directory cannot be used: %w", err), lock.Close())
+	}
+	d.lock, d.root = lock, root
+	d.fresh, d.failed = map[string]struct{}{}, map[string]struct{}{}
+	return nil
+}
+
+func openRoot(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	// the lock is ours, so nothing in tmp can still be growing
+	err = root.RemoveAll(tmpDir)
+	for _, name := range []string{objectsDir, tmpDir} {
+		if e := root.Mkdir(name, 0o700); e != nil && !errors.Is(e, fs.ErrExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+// Close gives the directory back. Open readers stay usable.
+func (d *Disk) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.root == nil {
+		return nil
+	}
+	err := errors.Join(d.root.Close(), d.lock.Close())
+	d.root = nil
+	return err
+}
+
+func (d *Disk) open() (*os.Root, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.root == nil {
+		return nil, ErrClosed
+	}
+	return d.root, nil
+}
+
+// begin notes that version is being made, so that no sweep takes it for one
+// that a crash left behind.
+func (d *Disk) begin(version string) (*os.Root, error) {
+	if !ValidVersion(version) {
+		return nil, fmt.Errorf("%q cannot name a version: it must be a lower case UUID", version)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.root == nil {
+		return nil, ErrClosed
+	}
+	if d.fresh != nil {
+		d.fresh[version] = struct{}{}
+	}
+	return d.root, nil
+}
+
+func shard(version string) string  { return objectsDir + "/" + version[:2] }
+func object(version string) string { return shard(version) + "/" + version }
+
+// Put implements Store. The bytes go to a temporary file first and get their
+// name when all of them are there.
+func (d *Disk) Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error) {
+	root, err := d.begin(version)
+	if err != nil {
+		return Info{}, err
+	}
+	tmp := tmpDir + "/" + version
+	info, err := d.write(ctx, root, tmp, r, limit)
+	if err == nil {
+		err = d.place(root, version, func(name string) error {
+			// renaming would replace a file that is there, a link does not;
+			// but versions are random, so looking is enough
+			if _, e := root.Lstat(name); e == nil {
+				return ErrExists
+			}
+			return root.Rename(tmp, name)
+		})
+	}
+	if err != nil {
+		if e := root.Remove(tmp); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			d.log.Warn("an unfinished upload's file could not be removed; the next start removes it", "error", e)
+		}
+		return Info{}, err
+	}
+	return info, nil
+}
+
+func (d *Disk) write(ctx context.Context, root *os.Root, name string, r io.Reader, limit int64) (info Info, err error) {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return Info{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum := md5.New() //nolint:gosec // see the import
+	size, err := d.stream(ctx, f, sum, r, limit)
+	if err != nil {
+		return Info{}, err
+	}
+	if d.cfg.Durable {
+		if err := f.Sync(); err != nil {
+			return Info{}, err
+		}
+	}
+	return Info{Size: size, MD5: hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// stream copies r to w and sum through one buffer, whatever the size.
+func (d *Disk) stream(ctx context.Context, w io.Writer, sum hash.Hash, r io.Reader, limit int64) (int64, error) {
+	buf := d.bufs.Get().(*[]byte)
+	defer d.bufs.Put(buf)
+	var size int64
+	for {
+		if err := ctx.Err(); err != nil {
+			return size, &ReadError{Err: err}
+		}
+		n, err := fill(r, *buf)
+		size += int64(n)
+		if size > limit {
+			return size, ErrTooLarge
+		}
+		if n > 0 {
+			if _, err := w.Write((*buf)[:n]); err != nil {
+				return size, err
+			}
+			sum.Write((*buf)[:n])
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return size, nil
+		case err != nil:
+			return size, &ReadError{Err: err}
+		}
+	}
+}
+
+// fill reads until buf is full or r ends. Its error is io.EOF only at the
+// reader's own end: an io.ErrUnexpectedEOF of a broken body stays one.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// place gives finished bytes their name by calling put with it, making the
+// directory for it when that is missing, and makes both durable.
+func (d *Disk) place(root *os.Root, version string, put func(name string) error) error {
+	dir, name := shard(version), object(version)
+	err := put(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if e := root.Mkdir(dir, 0o700); e != nil && !errors.Is(e, fs.ErrExist) {
+			return e
+		}
+		if e := d.syncDir(root, objectsDir); e != nil {
+			return e
+		}
+		err = put(name)
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.syncDir(root, dir); err != nil {
+		return errors.Join(err, root.Remove(name))
+	}
+	return nil
+}
+
+func (d *Disk) syncDir(root *os.Root, dir string) error {
+	if !d.cfg.Durable {
+		return nil
+	}
+	f, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDirectory(f), f.Close())
+}
+
+// Open implements Store.
+func (d *Disk) Open(_ context.Context, version string, offset int64) (io.ReadCloser, error) {
+	if !ValidVersion(version) {
+		return nil, ErrNotFound
+	}
+	root, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(object(version))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	if offset > 0 {
+		if _, err := f.Seek(offset, io.SeekStart); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+// Copy implements Store. Bytes never change, so a second name for them is a
+// copy; where the file system cannot link, they are copied.
+func (d *Disk) Copy(ctx context.Context, from, to string) error {
+	if !ValidVersion(from) {
+		return ErrNotFound
+	}
+	root, err := d.begin(to)
+	if err != nil {
+		return err
+	}
+	if _, err := root.Lstat(object(from)); errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound
+	}
+	err = d.place(root, to, func(name string) error { return root.Link(object(from), name) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		return ErrExists
+	}
+	src, err := d.Open(ctx, from, 0)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	_, err = d.Put(ctx, to, src, int64(^uint64(0)>>1))
+	return err
+}
+
+// Remove implements Store.
+func (d *Disk) Remove(_ context.Context, versions ...string) error {
+	root, err := d.open()
+	if err != nil {
+		return err
+	}
+	var errs error
+	for _, v := range append(d.takeFailed(), versions...) {
+		if !ValidVersion(v) {
+			continue
+		}
+		if e := root.Remove(object(v)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			errs = errors.Join(errs, e)
+			d.remember(v)
+		}
+	}
+	return errs
+}
+
+func (d *Disk) takeFailed() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []string
+	for v := range d.failed {
+		all = append(all, v)
+	}
+	clear(d.failed)
+	return all
+}
+
+func (d *Disk) remember(version string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.failed) < maxFailed { // the next start's sweep finds the rest
+		d.failed[version] = struct{}{}
+	}
+}

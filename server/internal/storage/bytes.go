@@ -1,0 +1,61 @@
+package storage
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/session"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// removeBytes deletes bytes whose rows are gone. The answer does not depend on
+// it: what stays behind is found by the next sweep.
+func (c *call) removeBytes(versions ...string) {
+	if len(versions) == 0 {
+		return
+	}
+	ctx, cancel := c.finishing()
+	defer cancel()
+	if err := c.h.blobs.Remove(ctx, versions...); err != nil {
+		c.h.log.Warn("stored bytes that are no longer needed could not be removed; the next sweep will",
+			"req_id", gateway.RequestID(ctx), "error", err)
+	}
+}
+
+// sweepOrphans removes bytes that no row names: what a crash left behind.
+func (h *Handler) sweepOrphans(ctx context.Context) {
+	removed, err := h.sweepNow(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		h.log.Warn("the search for stored files without an object has ended early", "error", err)
+	case removed > 0:
+		h.log.LogAttrs(ctx, slog.LevelInfo, "removed stored files that belonged to no object", slog.Int("files", removed))
+	}
+}
+
+func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
+	settings := &session.Settings{SearchPath: "storage", Role: serviceRole}
+	res, err := h.db.Do(ctx, settings, session.Options{}, sql(
+		`select system_identifier::text || ' ' || current_database() from pg_control_system()`))
+	if err != nil {
+		return 0, err
+	}
+	return h.blobs.Sweep(ctx, blob.SweepOptions{
+		Owner: string(res[0].Rows[0][0]),
+		Orphans: func(ctx context.Context, versions []string) ([]string, error) {
+			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
+				`select v from unnest($1::text[]) v
+				 where not exists (select from storage.objects o where o.version = v)`, versions))
+			if err != nil {
+				return nil, err
+			}
+			orphans := make([]string, len(res[0].Rows))
+			for i, r := range res[0].Rows {
+				orphans[i] = string(r[0])
+			}
+			return orphans, nil
+		},
+	})
+}

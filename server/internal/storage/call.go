@@ -1,0 +1,186 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+const (
+	serviceRole = "service_role"
+	anonRole    = "anon"
+
+	statementTimeout = "30s"
+	lockTimeout      = "5s"
+	// finishTimeout bounds the end of a write whose client may be gone.
+	finishTimeout = time.Minute
+)
+
+// call is one request and who makes it.
+type call struct {
+	h         *Handler
+	w         http.ResponseWriter
+	r         *http.Request
+	operation string
+	bucket    string // of the path, decoded
+	key       string
+
+	signedIn bool
+	token    string
+	claims   *gateway.Claims
+	headers  []byte // as JSON, made when first asked for
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+
+// authenticate looks at the token as far as the route demands.
+func (c *call) authenticate(a auth) error {
+	if a == authNone {
+		return nil
+	}
+	err := c.readToken()
+	if err != nil && a == authOptional {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if a == authService && c.role() != serviceRole {
+		e := errAccessDenied("Access denied: Invalid role")
+		e.HTTP = http.StatusForbidden
+		return e
+	}
+	return nil
+}
+
+func (c *call) readToken() error {
+	cr := gateway.CredentialsFrom(c.ctx())
+	token, claims, err := cr.Token, cr.Claims, error(nil)
+	if cr.Err != nil {
+		err = cr.Err
+	}
+	if cr.Bare != "" { // Storage takes a token without "Bearer" as well
+		token = cr.Bare
+		claims, err = c.h.verifier.Verify(token)
+	}
+	switch {
+	case err != nil:
+	case claims != nil:
+		err = checkTime(claims, c.h.now())
+	case cr.HasAuthorization:
+		err = &gateway.TokenError{Kind: gateway.Empty}
+	default:
+		return errValidation("headers must have required property 'authorization'")
+	}
+	if err != nil {
+		return withCause(errAccessDenied(tokenMessage(err)), err)
+	}
+	c.signedIn, c.token, c.claims = true, token, claims
+	return nil
+}
+
+// checkTime judges exp and nbf; when a token was issued is not looked at.
+func checkTime(claims *gateway.Claims, now time.Time) error {
+	err := claims.CheckTime(now, 0)
+	var te *gateway.TokenError
+	if errors.As(err, &te) && te.Kind == gateway.IssuedInFuture {
+		return nil
+	}
+	return err
+}
+
+// tokenMessage is the text for a token that was refused.
+func tokenMessage(err error) string {
+	var te *gateway.TokenError
+	if !errors.As(err, &te) {
+		return "Invalid Compact JWS"
+	}
+	switch te.Kind {
+	case gateway.Expired:
+		return `"exp" claim timestamp check failed`
+	case gateway.NotYetValid:
+		return `"nbf" claim timestamp check failed`
+	case gateway.NotANumber:
+		return `"` + te.Detail + `" claim must be a number`
+	case gateway.BadSignature, gateway.NoKey:
+		return "signature verification failed"
+	case gateway.AlgNone, gateway.UnsupportedAlg:
+		return `"alg" (Algorithm) Header Parameter value not allowed`
+	case gateway.BadClaims:
+		return "JWT Claims Set must be a top-level JSON object"
+	default:
+		return "Invalid Compact JWS"
+	}
+}
+
+func (c *call) role() string {
+	if c.claims == nil || c.claims.Role == "" {
+		return anonRole
+	}
+	return c.claims.Role
+}
+
+// owner is who the caller's objects belong to, nil without a subject.
+func (c *call) owner() *string {
+	if c.claims == nil || c.claims.Subject == "" {
+		return nil
+	}
+	return &c.claims.Subject
+}
+
+// asUser are the settings of the caller's own statements.
+func (c *call) asUser() *session.Settings {
+	if c.claims == nil {
+		return c.settings(c.role(), "", []byte(`{"role":"anon"}`), "")
+	}
+	return c.settings(c.role(), c.token, c.claims.Raw, c.claims.Subject)
+}
+
+// asService are the settings of what the server does on its own account.
+func (c *call) asService() *session.Settings {
+	return c.settings(serviceRole, "", []byte(`{"role":"service_role"}`), "")
+}
+
+func (c *call) settings(role, token string, claims []byte, subject string) *session.Settings {
+	if c.headers == nil {
+		c.headers = headersJSON(c.r.Header)
+	}
+	return &session.Settings{
+		SearchPath: "storage",
+		Role:       role,
+		Claims:     claims, Subject: subject, ClaimRole: role,
+		Method: c.r.Method, Path: c.r.URL.EscapedPath(), Headers: c.headers,
+		RequestID: gateway.RequestID(c.ctx()),
+		Extra: []session.Setting{
+			{Name: "request.jwt", Value: token},
+			{Name: "storage.operation", Value: c.operation},
+			{Name: "storage.allow_delete_query", Value: "true"},
+			{Name: "statement_timeout", Value: statementTimeout},
+			{Name: "lock_timeout", Value: lockTimeout},
+		},
+	}
+}
+
+// headersJSON is the request's headers with names in lower case.
+func headersJSON(h http.Header) []byte {
+	m := make(map[string]string, len(h))
+	for name, values := range h {
+		m[strings.ToLower(name)] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+	}
+	b, err := encode(m)
+	if err != nil {
+		return []byte("{}")
+	}
+	return b
+}
+
+// finishing is a context for the end of a write: the client's going away no
+// longer stops it.
+func (c *call) finishing() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(c.ctx()), finishTimeout)
+}

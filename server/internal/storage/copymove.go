@@ -1,0 +1,251 @@
+package storage
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// target is what copy and move name in their body.
+type target struct {
+	bucket, source, toBucket, key string
+}
+
+func (f *fields) target() target {
+	f.require("sourceKey", "bucketId", "destinationKey")
+	t := target{bucket: f.text("bucketId"), source: f.text("sourceKey"), toBucket: f.text("destinationBucket"), key: f.text("destinationKey")}
+	if t.toBucket == "" {
+		t.toBucket = t.bucket
+	}
+	return t
+}
+
+func (t target) check() error {
+	if err := checkNewKey(t.key); err != nil {
+		return err
+	}
+	if err := checkKey(t.source); err != nil {
+		return err
+	}
+	if !storable(t.bucket) {
+		return errNoSuchKey()
+	}
+	if !storable(t.toBucket) {
+		return &Error{Status: 404, Name: "InvalidRequest", Code: "InvalidRequest", Message: "The related resource does not exist"}
+	}
+	return nil
+}
+
+// copied is the answer of a copy: the key, the id and the whole new row.
+type copied struct {
+	Key string `json:"Key"`
+	ID  string `json:"Id"`
+	object
+}
+
+func (c *call) copyObject() error {
+	f, err := readJSON(c.w, c.r)
+	if err != nil {
+		return err
+	}
+	t := f.target()
+	override := f.object("metadata")
+	if override != nil {
+		override.text("cacheControl")
+		override.text("mimetype")
+		f.join(override)
+	}
+	keep := f.boolean("copyMetadata", true)
+	if f.err != nil {
+		return f.err
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	version := uuid.NewString()
+	source, err := c.copyBytes(t, version)
+	if err != nil {
+		return err
+	}
+	row := newRow{bucket: t.toBucket, key: t.key, version: version, owner: c.owner(), user: source.user}
+	if !keep {
+		row.user = headerMetadata(c.r.Header.Get("X-Metadata"))
+	}
+	if string(row.user) == "null" {
+		row.user = nil
+	}
+	err = func() error {
+		if row.metadata, err = c.copiedMetadata(source.raw, override, keep); err != nil {
+			return err
+		}
+		return c.mayWrite(c.asUser(), row, c.wantsUpsert())
+	}()
+	if err != nil {
+		c.removeBytes(version)
+		return err
+	}
+	done, err := c.write(row, c.wantsUpsert(), " returning "+objectColumns)
+	if err != nil {
+		return err
+	}
+	o := readObject(done)
+	return writeJSON(c.w, copied{Key: t.toBucket + "/" + t.key, ID: o.ID, object: o})
+}
+
+// copyBytes finds the source under the caller's role and gives its bytes the
+// new version as well.
+func (c *call) copyBytes(t target, version string) (*found, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		source, err := c.findAs(c.asUser(), t.bucket, t.source)
+		if err != nil {
+			return nil, err
+		}
+		if source == nil {
+			return nil, errNoSuchKey()
+		}
+		err = c.h.blobs.Copy(c.ctx(), source.version, version)
+		if err == nil {
+			return source, nil
+		}
+		if !errors.Is(err, blob.ErrNotFound) {
+			return nil, err
+		}
+		if try == tries {
+			return nil, withCause(errGone(), err)
+		}
+	}
+}
+
+// copiedMetadata is the source's metadata with what the request replaces.
+func (c *call) copiedMetadata(source []byte, override *fields, keep bool) ([]byte, error) {
+	m := map[string]json.RawMessage{}
+	if source != nil {
+		if err := json.Unmarshal(source, &m); err != nil {
+			return nil, err
+		}
+	}
+	set := func(name, value string) error {
+		raw, err := encode(value)
+		m[name] = raw
+		return err
+	}
+	if !keep && override != nil {
+		for _, name := range []string{"cacheControl", "mimetype"} {
+			if override.has(name) {
+				if err := set(name, override.text(name)); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	if err := set("lastModified", c.h.now().UTC().Truncate(time.Millisecond).Format(timeLayout)); err != nil {
+		return nil, err
+	}
+	return encode(m)
+}
+
+func (c *call) moveObject() error {
+	f, err := readJSON(c.w, c.r)
+	if err != nil {
+		return err
+	}
+	t := f.target()
+	if f.err != nil {
+		return f.err
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	version := uuid.NewString()
+	if err := c.mayMove(t, version); err != nil {
+		return err
+	}
+	if t.bucket != t.toBucket || t.source != t.key {
+		if err := c.move(t, version); err != nil {
+			return err
+		}
+	}
+	return writeJSON(c.w, message{"Successfully moved"})
+}
+
+// mayMove asks the database whether the caller may see the source and give
+// its row the target's name.
+func (c *call) mayMove(t target, version string) error {
+	set, args := moveColumns(t, version, c.owner())
+	res, err := c.try(c.asUser(),
+		sql(`select id from storage.objects where bucket_id = $1 and name = $2`, t.bucket, t.source),
+		sql(`update storage.objects set `+set+` where bucket_id = $1 and name = $2 returning *`, args...))
+	if err != nil {
+		return err
+	}
+	if len(res[0].Rows) == 0 || len(res[1].Rows) == 0 {
+		return errNoSuchKey()
+	}
+	return nil
+}
+
+// moveColumns is the SET clause of a move and its parameters, the first two
+// being the source. A mover without an owner leaves the one there is.
+func moveColumns(t target, version string, owner *string) (string, []any) {
+	set, args := `name = $3, bucket_id = $4, version = $5`, []any{t.bucket, t.source, t.key, t.toBucket, version}
+	if owner != nil {
+		set, args = set+`, owner_id = $6`, append(args, owner)
+	}
+	if ownerUUID(owner) != nil {
+		set += `, owner = $6::text::uuid`
+	}
+	return set, args
+}
+
+// move gives the bytes their new version and then the row its new name.
+func (c *call) move(t target, version string) error {
+	ctx, cancel := c.finishing()
+	defer cancel()
+	const tries = 3
+	for try := 1; ; try++ {
+		source, err := c.findAs(c.asService(), t.bucket, t.source)
+		if err != nil {
+			return err
+		}
+		if source == nil {
+			return errNoSuchKey()
+		}
+		err = c.h.blobs.Copy(ctx, source.version, version)
+		if errors.Is(err, blob.ErrNotFound) && try < tries {
+			continue // replaced meanwhile
+		}
+		if errors.Is(err, blob.ErrNotFound) {
+			return withCause(errGone(), err)
+		}
+		if err != nil {
+			return err
+		}
+		set, args := moveColumns(t, version, c.owner())
+		args = append(args, source.version)
+		last := len(args)
+		res, err := c.query(ctx, c.asService(), lockKey(t.toBucket, t.key), lockRow(t.bucket, t.source),
+			sql(`update storage.objects set `+set+` where bucket_id = $1 and name = $2 and version = $`+strconv.Itoa(last)+` returning id`, args...))
+		if err != nil {
+			c.dropUnlessUnknown(ctx, version, err)
+			if isState(err, pgLockNotAvailable) {
+				return errLockTimeout(err)
+			}
+			return err
+		}
+		if len(res[2]) == 1 {
+			c.removeBytes(source.version)
+			return nil
+		}
+		c.removeBytes(version)
+		if try == tries {
+			return errLockTimeout(nil)
+		}
+		version = uuid.NewString() // the source was replaced: its new bytes it is
+	}
+}

@@ -1,0 +1,284 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/session"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// found is an object's row as reading it needs it.
+type found struct {
+	id, name, version, bucketID string
+	raw                         []byte // metadata
+	meta                        storedMetadata
+	user                        []byte
+	updated, created            string
+}
+
+var foundColumns = `o.id::text, o.name, coalesce(o.version, ''), o.bucket_id, o.metadata::text, o.user_metadata::text, ` +
+	isoTime("o.updated_at") + `, ` + isoTime("o.created_at")
+
+func readFound(r row) *found {
+	return &found{
+		id: r.text(0), name: r.text(1), version: r.text(2), bucketID: r.text(3), raw: r[4], meta: readMetadata(r[4]),
+		user: r.json(5), updated: r.text(6), created: r.text(7),
+	}
+}
+
+// findReadable finds the object of the path for a caller who may be signed in
+// or not. What a public bucket holds is everybody's; everything else is for
+// the policies to decide.
+func (c *call) findReadable() (*found, error) {
+	public, o, err := c.findPublic()
+	if err != nil {
+		return nil, err
+	}
+	if !public {
+		if !c.signedIn {
+			return nil, errNoSuchBucket()
+		}
+		if err := checkKey(c.key); err != nil {
+			return nil, err
+		}
+		if o, err = c.findAs(c.asUser(), c.bucket, c.key); err != nil {
+			return nil, err
+		}
+	} else if err := checkKey(c.key); err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return nil, errNoSuchKey()
+	}
+	return o, nil
+}
+
+// findPublic looks, as service_role, whether the bucket is public and what it
+// has under the key.
+func (c *call) findPublic() (public bool, o *found, err error) {
+	if !storable(c.bucket) {
+		return false, nil, errNoSuchBucket()
+	}
+	key := c.key
+	if !storable(key) {
+		key = ""
+	}
+	r, err := c.one(c.ctx(), c.asService(), sql(
+		`select b.public, `+foundColumns+` from storage.buckets b
+		 left join storage.objects o on o.bucket_id = b.id and o.name = $2 where b.id = $1`, c.bucket, key))
+	if err != nil {
+		return false, nil, err
+	}
+	if r == nil {
+		return false, nil, errNoSuchBucket()
+	}
+	if r[1] != nil {
+		o = readFound(r[1:])
+	}
+	return r.bool(0), o, nil
+}
+
+// findAs finds an object under s, nil when it is not there or hidden.
+func (c *call) findAs(s *session.Settings, bucket, key string) (*found, error) {
+	if !storable(bucket) || !storable(key) {
+		return nil, nil
+	}
+	r, err := c.one(c.ctx(), s, sql(
+		`select `+foundColumns+` from storage.objects o where o.bucket_id = $1 and o.name = $2`, bucket, key))
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return readFound(r), nil
+}
+
+// download answers an object to a caller with a token, or to anyone out of a
+// public bucket.
+func (c *call) download() error {
+	return c.send(c.findReadable, "")
+}
+
+// downloadPublic answers an object out of a public bucket.
+func (c *call) downloadPublic() error {
+	return c.send(c.findInPublic, "")
+}
+
+func (c *call) findInPublic() (*found, error) {
+	public, o, err := c.findPublic()
+	switch {
+	case err != nil:
+		return nil, err
+	case !public:
+		return nil, errNoSuchBucket()
+	}
+	if err := checkKey(c.key); err != nil {
+		return nil, err
+	}
+	if o == nil {
+		return nil, errNoSuchKey()
+	}
+	return o, nil
+}
+
+// errGone is a row whose bytes are not there, such as one that SQL made.
+func errGone() *Error {
+	return &Error{Status: 404, Name: "Not found", Code: "NoSuchKey", Message: "The resource was not found"}
+}
+
+// send answers the object that find returns: with its bytes, a part of them,
+// or none when the client has them or asks by HEAD. expires replaces the
+// stored cache control.
+func (c *call) send(find func() (*found, error), expires string) error {
+	const tries = 3
+	for try := 1; ; try++ {
+		o, err := find()
+		if err != nil {
+			return err
+		}
+		err = c.sendFound(o, expires)
+		// replaced between the row and the bytes: the row tells the new version
+		if !errors.Is(err, blob.ErrNotFound) {
+			return err
+		}
+		if try == tries {
+			return withCause(errGone(), err)
+		}
+	}
+}
+
+func (c *call) sendFound(o *found, expires string) error {
+	h := c.w.Header()
+	if notModified(c.r.Header, o.meta.etag, o.meta.modified) {
+		c.objectHeaders(h, o, expires)
+		c.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	size := o.meta.size
+	if c.r.Method == http.MethodHead {
+		c.objectHeaders(h, o, expires)
+		if size >= 0 {
+			h.Set("Content-Length", strconv.FormatInt(size, 10))
+		}
+		c.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	part, partial, err := c.wantedRange(o)
+	if err != nil {
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		return err
+	}
+	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	c.objectHeaders(h, o, expires)
+	status, body := http.StatusOK, io.Reader(f)
+	if partial {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", part.contentRange(size))
+		size = part.length()
+	}
+	if size >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+		body = io.LimitReader(f, size)
+	}
+	c.w.WriteHeader(status)
+	// the kernel copies where it can; an error here is the client going away,
+	// or bytes that are missing, which a length unfulfilled tells the client
+	_, _ = io.Copy(c.w, body)
+	return nil
+}
+
+func (c *call) wantedRange(o *found) (byteRange, bool, error) {
+	header := c.r.Header.Get("Range")
+	if header == "" || o.meta.size < 0 || !rangeStillFits(c.r.Header, o.meta.etag, o.meta.modified) {
+		return byteRange{}, false, nil
+	}
+	return parseRange(header, o.meta.size)
+}
+
+// objectHeaders are the headers of an object's bytes.
+func (c *call) objectHeaders(h http.Header, o *found, expires string) {
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Type", servedType(o.meta.mimetype))
+	c.cacheHeaders(h, o, expires)
+	robots := "none"
+	if o.meta.robots != "" && checkRobots(o.meta.robots) == nil {
+		robots = o.meta.robots
+	}
+	h.Set("X-Robots-Tag", robots)
+	if d, ok := disposition(c.r.URL.Query()); ok {
+		h.Set("Content-Disposition", d)
+	}
+}
+
+// cacheHeaders are what a cache needs of an object.
+func (c *call) cacheHeaders(h http.Header, o *found, expires string) {
+	if o.meta.etag != "" {
+		h.Set("ETag", o.meta.etag)
+	}
+	if !o.meta.modified.IsZero() {
+		h.Set("Last-Modified", o.meta.modified.Format(http.TimeFormat))
+	}
+	if expires != "" {
+		h.Set("Expires", expires)
+		return
+	}
+	cache := o.meta.cacheControl
+	if tags := c.r.Header.Get("If-None-Match"); tags != "" && !matchesETag(tags, o.meta.etag) {
+		suffix := "stale-while-revalidate=30"
+		if c.r.Method == http.MethodHead {
+			suffix = "must-revalidate"
+		}
+		cache = strings.TrimPrefix(cache+", "+suffix, ", ")
+	}
+	if cache != "" {
+		h.Set("Cache-Control", cache)
+	}
+}
+
+// servedType is the type that an object is served as. HTML is plain text, so
+// that no page of a user's runs under the project's origin.
+func servedType(mime string) string {
+	switch {
+	case mime == "":
+		return defaultType
+	case strings.Contains(mime, "text/html"):
+		return "text/plain"
+	default:
+		return mime
+	}
+}
+
+// disposition is the header that ?download asks for.
+func disposition(q url.Values) (string, bool) {
+	if !q.Has("download") {
+		return "", false
+	}
+	name := q.Get("download")
+	if name == "" {
+		return "attachment;", true
+	}
+	enc := encodeComponent(name)
+	return "attachment; filename=" + enc + "; filename*=UTF-8''" + enc, true
+}
+
+// encodeComponent is encodeURIComponent.
+func encodeComponent(s string) string {
+	s = strings.ReplaceAll(url.QueryEscape(strings.ToValidUTF8(s, "\uFFFD")), "+", "%20")
+	return componentUnescaper.Replace(s)
+}
+
+var componentUnescaper = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
+
+// expiry is a token's expiry as an HTTP date.
+func expiry(exp float64) string {
+	return time.Unix(int64(exp), 0).UTC().Format(http.TimeFormat)
+}

@@ -1,0 +1,100 @@
+package storage
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+const (
+	maxFormFields = 10
+	maxFieldBytes = 1 << 20 // of a form field, and of user metadata in any form
+)
+
+// isForm reports whether the request's body is a multipart form.
+func isForm(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data")
+}
+
+// form is a multipart body read up to its file.
+type form struct {
+	fields map[string]string
+	file   io.Reader
+	mime   string // of the file part; "" when a field gives it
+}
+
+// readForm reads the fields of a form up to its first file, whatever the name
+// of the file's field. Memory is bounded by the limits on fields; the file is
+// left to be read.
+func readForm(r *http.Request) (*form, error) {
+	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || params["boundary"] == "" {
+		return nil, errNoContent()
+	}
+	parts := multipart.NewReader(r.Body, params["boundary"])
+	f := &form{fields: map[string]string{}}
+	for n := 0; ; n++ {
+		p, err := parts.NextRawPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, errNoContent()
+		case err != nil:
+			return nil, withCause(errNoContent(), &blob.ReadError{Err: err})
+		}
+		name, isFile := partName(p)
+		if isFile {
+			f.file, f.mime = p, partType(p)
+			return f, nil
+		}
+		if n == maxFormFields {
+			return nil, errInvalidRequest("reach fields limit")
+		}
+		value, err := readField(p, name)
+		if err != nil {
+			return nil, err
+		}
+		if _, seen := f.fields[name]; !seen {
+			f.fields[name] = value
+		}
+	}
+}
+
+func readField(p *multipart.Part, name string) (string, error) {
+	value, err := io.ReadAll(io.LimitReader(p, maxFieldBytes+1))
+	switch {
+	case err != nil:
+		return "", withCause(errNoContent(), &blob.ReadError{Err: err})
+	case len(value) <= maxFieldBytes:
+		return string(value), nil
+	case name == "metadata" || name == "userMetadata":
+		return "", errTooLarge("user_metadata")
+	default:
+		return "", errInvalidRequest("The form field " + name + " is too large: it may have 1 MiB")
+	}
+}
+
+// partName is the field's name, and whether the part is a file: it has a
+// filename, an empty one too, or is of the type that files have by default.
+func partName(p *multipart.Part) (name string, isFile bool) {
+	_, params, err := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
+	if err != nil {
+		return "", false
+	}
+	_, isFile = params["filename"]
+	return params["name"], isFile || partType(p) == defaultType
+}
+
+// partType is a part's type without its parameters.
+func partType(p *multipart.Part) string {
+	t, _, _ := strings.Cut(p.Header.Get("Content-Type"), ";")
+	t = strings.ToLower(strings.TrimSpace(t))
+	if t == "" {
+		return "text/plain"
+	}
+	return t
+}

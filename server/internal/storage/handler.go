@@ -1,0 +1,128 @@
+// Package storage speaks the Storage API: buckets and objects over HTTP, with
+// the rows in PostgreSQL under the caller's role and the bytes in a blob.Store.
+//
+// Who may do what is decided by the database alone: each statement runs under
+// the role and claims of the caller, and what the server has to do on its own
+// account, such as writing the final row, runs as service_role. No connection
+// is held while bytes travel from or to a client.
+package storage
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/httpx"
+	"github.com/suparust/suparust/server/internal/session"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// DefaultFileSizeLimit is the largest object when nothing else is said: 50 MiB.
+const DefaultFileSizeLimit = 50 << 20
+
+// Config of a Handler.
+type Config struct {
+	DB       *session.DB       // logs in as authenticator; required
+	Blobs    blob.Store        // required; the handler starts and closes it
+	Signer   *gateway.Signer   // signs URLs with the JWT secret; required
+	Verifier *gateway.Verifier // checks signed URLs and bare tokens; required
+	// FileSizeLimit is the largest object in bytes, 0 means DefaultFileSizeLimit.
+	FileSizeLimit int64
+	// Sweep removes bytes that no row names, in the background after Start: for
+	// a store that outlives the process.
+	Sweep  bool
+	Now    func() time.Time // nil means time.Now
+	Logger *slog.Logger     // nil discards
+}
+
+// Handler answers the Storage API. It expects paths without the /storage/v1
+// prefix, behind a gateway.Gateway.
+type Handler struct {
+	db       *session.DB
+	blobs    blob.Store
+	signer   *gateway.Signer
+	verifier *gateway.Verifier
+	limit    int64
+	sweep    bool
+	now      func() time.Time
+	log      *slog.Logger
+
+	background sync.WaitGroup
+	stop       context.CancelFunc
+}
+
+// New makes a Handler. It opens nothing before Start.
+func New(c Config) (*Handler, error) {
+	if c.DB == nil || c.Blobs == nil || c.Signer == nil || c.Verifier == nil {
+		return nil, errors.New("storage: DB, Blobs, Signer and Verifier are required")
+	}
+	if c.FileSizeLimit <= 0 {
+		c.FileSizeLimit = DefaultFileSizeLimit
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{
+		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
+		limit: c.FileSizeLimit, sweep: c.Sweep, now: c.Now, log: c.Logger,
+	}, nil
+}
+
+// Start opens the store of bytes and begins the sweep.
+func (h *Handler) Start(ctx context.Context) error {
+	if err := h.blobs.Start(ctx); err != nil {
+		return err
+	}
+	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if h.sweep {
+		h.background.Go(func() { h.sweepOrphans(ctx) })
+	}
+	return nil
+}
+
+// Close ends the background work and closes the store of bytes. Requests must
+// have ended.
+func (h *Handler) Close() error {
+	if h.stop != nil {
+		h.stop()
+	}
+	h.background.Wait()
+	return h.blobs.Close()
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c, rt, badURL := h.route(w, r)
+	switch {
+	case badURL != nil:
+		badURL.write(w)
+	case rt == nil:
+		notFound(w, r)
+	default:
+		if err := h.serve(c, rt); err != nil {
+			h.fail(w, r, err)
+		}
+	}
+}
+
+func (h *Handler) serve(c *call, rt *route) error {
+	if err := c.authenticate(rt.auth); err != nil {
+		return err
+	}
+	return rt.serve(c)
+}
+
+func writeJSON(w http.ResponseWriter, v any) error {
+	return httpx.WriteJSONType(w, http.StatusOK, jsonType, v)
+}
+
+type message struct {
+	Message string `json:"message"`
+}

@@ -1,0 +1,99 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// timeLayout is how the API writes times: UTC with milliseconds.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// objectMetadata is objects.metadata as uploads write it.
+type objectMetadata struct {
+	ETag           string `json:"eTag"` // with its quotes
+	Size           int64  `json:"size"`
+	Mimetype       string `json:"mimetype"`
+	CacheControl   string `json:"cacheControl"`
+	LastModified   string `json:"lastModified"`
+	ContentLength  int64  `json:"contentLength"`
+	HTTPStatusCode int    `json:"httpStatusCode"`
+	XRobotsTag     string `json:"xRobotsTag,omitempty"`
+}
+
+// trialMetadata is objects.metadata as policies see it before the bytes came.
+type trialMetadata struct {
+	Mimetype      string `json:"mimetype,omitempty"`
+	ContentLength *int64 `json:"contentLength,omitempty"`
+}
+
+// storedMetadata reads objects.metadata, which may have been written by
+// anyone: what does not fit is left out.
+type storedMetadata struct {
+	etag, mimetype, cacheControl, robots string
+	modified                             time.Time
+	size                                 int64 // -1 when unknown
+}
+
+func readMetadata(raw []byte) storedMetadata {
+	m := storedMetadata{size: -1}
+	var doc map[string]json.RawMessage
+	if json.Unmarshal(raw, &doc) != nil {
+		return m
+	}
+	text := func(name string) (s string) {
+		_ = json.Unmarshal(doc[name], &s) // of another type: as if it were not there
+		return s
+	}
+	m.etag, m.mimetype, m.cacheControl, m.robots = text("eTag"), text("mimetype"), text("cacheControl"), text("xRobotsTag")
+	m.modified = parseTime(text("lastModified"))
+	for _, name := range []string{"contentLength", "size"} {
+		n, ok := parseInteger(strings.Trim(string(doc[name]), `"`))
+		if ok && n >= 0 {
+			m.size = n
+			break
+		}
+	}
+	return m
+}
+
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// userMetadata reads user metadata. What is no JSON object counts as not sent.
+func userMetadata(raw []byte) []byte {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
+		return nil
+	}
+	return raw
+}
+
+// headerMetadata reads the x-metadata header: base64 of JSON, in either
+// alphabet, padded or not.
+func headerMetadata(header string) []byte {
+	header = strings.NewReplacer("-", "+", "_", "/", "=", "", " ", "").Replace(header)
+	raw, err := base64.RawStdEncoding.DecodeString(header)
+	if err != nil {
+		return nil
+	}
+	return userMetadata(raw)
+}
+
+// encode is JSON as the API writes it: no escapes beyond those JSON needs.
+func encode(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,150 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// object is a row of storage.objects as the API shows a whole one.
+type object struct {
+	Name           string          `json:"name"`
+	BucketID       string          `json:"bucket_id"`
+	Owner          string          `json:"owner"`
+	OwnerID        string          `json:"owner_id"`
+	Version        string          `json:"version"`
+	ID             string          `json:"id"`
+	UpdatedAt      *string         `json:"updated_at"`
+	CreatedAt      *string         `json:"created_at"`
+	LastAccessedAt *string         `json:"last_accessed_at"`
+	Metadata       json.RawMessage `json:"metadata"`
+	UserMetadata   json.RawMessage `json:"user_metadata"`
+}
+
+var objectColumns = `name, bucket_id, coalesce(owner::text, ''), coalesce(owner_id, ''), coalesce(version, ''), id::text, ` +
+	isoTime("updated_at") + `, ` + isoTime("created_at") + `, ` + isoTime("last_accessed_at") + `, metadata::text, user_metadata::text`
+
+func readObject(r row) object {
+	return object{
+		Name: r.text(0), BucketID: r.text(1), Owner: r.text(2), OwnerID: r.text(3), Version: r.text(4), ID: r.text(5),
+		UpdatedAt: r.optional(6), CreatedAt: r.optional(7), LastAccessedAt: r.optional(8), Metadata: r.json(9), UserMetadata: r.json(10),
+	}
+}
+
+// optional is a text, nil when it is NULL.
+func (r row) optional(i int) *string {
+	if r[i] == nil {
+		return nil
+	}
+	s := string(r[i])
+	return &s
+}
+
+// json is a document, null when it is NULL.
+func (r row) json(i int) json.RawMessage {
+	if r[i] == nil {
+		return json.RawMessage("null")
+	}
+	return json.RawMessage(r[i])
+}
+
+// newRow is what a write of an object puts into its row. A nil owner leaves
+// the owner of an existing row; nil user metadata leaves those.
+type newRow struct {
+	bucket, key, version string
+	owner                *string
+	metadata             []byte
+	user                 []byte
+}
+
+// insert is the statement that makes the row and fails when it is there.
+func (n newRow) insert(returning string) session.Statement {
+	return sql(`insert into storage.objects (bucket_id, name, version, owner, owner_id, metadata, user_metadata)
+		values ($1, $2, $3, $4, $5, $6, $7)`+returning,
+		n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
+}
+
+// upsert is the statement that makes the row or replaces what it holds.
+func (n newRow) upsert(returning string) session.Statement {
+	set := `version = excluded.version, metadata = excluded.metadata`
+	if n.user != nil {
+		set += `, user_metadata = excluded.user_metadata`
+	}
+	if n.owner != nil {
+		set += `, owner_id = excluded.owner_id`
+	}
+	if ownerUUID(n.owner) != nil {
+		set += `, owner = excluded.owner`
+	}
+	return sql(`insert into storage.objects (bucket_id, name, version, owner, owner_id, metadata, user_metadata)
+		values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (name, bucket_id) do update set `+set+returning,
+		n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
+}
+
+// trialVersion is the version of a row that is written to ask for permission.
+const trialVersion = "1"
+
+// mayWrite asks the database, under s, whether the row may be written: by the
+// policies for INSERT alone, or by those for INSERT, SELECT and UPDATE when it
+// would replace one that is there.
+func (c *call) mayWrite(s *session.Settings, n newRow, upsert bool) error {
+	n.version = trialVersion
+	if upsert {
+		_, err := c.try(s, n.upsert(" returning *"))
+		return err
+	}
+	_, err := c.try(s, n.insert(""))
+	if isState(err, pgUniqueViolation) {
+		return withCause(errDuplicate("KeyAlreadyExists"), err)
+	}
+	return err
+}
+
+// lockKey is the statement that keeps others from writing the same key until
+// the transaction ends.
+func lockKey(bucket, key string) session.Statement {
+	return sql(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, bucket+"/"+key)
+}
+
+// lockRow is the statement that reads the version of a row and locks it.
+func lockRow(bucket, key string) session.Statement {
+	return sql(`select version from storage.objects where bucket_id = $1 and name = $2 for update`, bucket, key)
+}
+
+// write commits the row of bytes that are stored, as service_role, and removes
+// the bytes it replaces. When the row is certain not to be there, the new bytes
+// are removed; when that is unknown, they are left for the sweep.
+func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
+	ctx, cancel := c.finishing()
+	defer cancel()
+	statement := n.insert(returning)
+	if upsert {
+		statement = n.upsert(returning)
+	}
+	res, err := c.query(ctx, c.asService(), lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement)
+	if err != nil {
+		c.dropUnlessUnknown(ctx, n.version, err)
+		switch {
+		case isState(err, pgLockNotAvailable):
+			return nil, errLockTimeout(err)
+		case isState(err, pgUniqueViolation):
+			return nil, withCause(errDuplicate("KeyAlreadyExists"), err)
+		}
+		return nil, err
+	}
+	c.removeBytes(versions(res[1], 0)...)
+	return res[2][0], nil
+}
+
+// dropUnlessUnknown removes new bytes after their row could not be committed.
+// PostgreSQL's own error says that it was not; a connection that broke, or a
+// server that is going down, leaves that open.
+func (c *call) dropUnlessUnknown(ctx context.Context, version string, err error) {
+	if rolledBack(err) {
+		c.removeBytes(version)
+		return
+	}
+	c.h.log.WarnContext(ctx, "it is unknown whether an object's row was committed; its bytes are kept until the next sweep", "error", err)
+}

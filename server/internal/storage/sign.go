@@ -1,0 +1,184 @@
+package storage
+
+// uploadTokenLife is how long a signed upload can be used, in seconds.
+const uploadTokenLife = 7200
+
+const maxSignMany = 1000
+
+// signObject makes a URL that reads an object without a token of one's own.
+func (c *call) signObject() error {
+	f, err := readJSON(c.w, c.r)
+	if err != nil {
+		return err
+	}
+	f.require("expiresIn")
+	expiresIn := f.integer("expiresIn", 0, 1)
+	f.object("transform") // images are not transformed: a plain URL it is
+	if f.err != nil {
+		return f.err
+	}
+	if err := c.h.checkExpiry(expiresIn); err != nil {
+		return err
+	}
+	if err := checkKey(c.key); err != nil {
+		return err
+	}
+	o, err := c.findAs(c.asUser(), c.bucket, c.key)
+	if err != nil {
+		return err
+	}
+	if o == nil {
+		return errNoSuchKey()
+	}
+	url, err := c.signedURL(c.key, expiresIn)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.w, struct {
+		SignedURL string `json:"signedURL"`
+	}{url})
+}
+
+func (c *call) signedURL(key string, expiresIn int64) (string, error) {
+	token, err := c.h.signDownload(c.bucket+"/"+key, expiresIn)
+	if err != nil {
+		return "", err
+	}
+	return "/object/sign/" + c.bucket + "/" + key + "?token=" + token, nil
+}
+
+// signedPath is one answer of signObjects.
+type signedPath struct {
+	Error     *string `json:"error"`
+	Path      string  `json:"path"`
+	SignedURL *string `json:"signedURL"`
+}
+
+// signObjects is signObject for many keys; one that is missing is told beside
+// the others.
+func (c *call) signObjects() error {
+	f, err := readJSON(c.w, c.r)
+	if err != nil {
+		return err
+	}
+	f.require("expiresIn", "paths")
+	expiresIn := f.integer("expiresIn", 0, 1)
+	paths := f.texts("paths")
+	f.count("paths", len(paths), 1, maxSignMany)
+	if f.err != nil {
+		return f.err
+	}
+	if err := c.h.checkExpiry(expiresIn); err != nil {
+		return err
+	}
+	visible, err := c.findMany(paths)
+	if err != nil {
+		return err
+	}
+	missing := "Either the object does not exist or you do not have access to it"
+	all := make([]signedPath, len(paths))
+	for i, p := range paths {
+		all[i].Path = p
+		if !visible[p] {
+			all[i].Error = &missing
+			continue
+		}
+		url, err := c.signedURL(p, expiresIn)
+		if err != nil {
+			return err
+		}
+		all[i].SignedURL = &url
+	}
+	return writeJSON(c.w, all)
+}
+
+// findMany says which of the keys the caller can see.
+func (c *call) findMany(keys []string) (map[string]bool, error) {
+	visible := make(map[string]bool, len(keys))
+	if !storable(c.bucket) {
+		return visible, nil
+	}
+	res, err := c.query(c.ctx(), c.asUser(), sql(
+		`select name from storage.objects where bucket_id = $1 and name = any ($2::text[])`,
+		c.bucket, storableOnly(append([]string{}, keys...))))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range res[0] {
+		visible[r.text(0)] = true
+	}
+	return visible, nil
+}
+
+// downloadSigned answers an object to whoever has a token for it: permission
+// was asked for when the URL was signed.
+func (c *call) downloadSigned() error {
+	claims, err := c.readSigned(scopeDownload)
+	if err != nil {
+		return err
+	}
+	expires := ""
+	if claims.ExpiresAt != nil {
+		expires = expiry(*claims.ExpiresAt)
+	}
+	return c.send(func() (*found, error) {
+		if err := checkKey(c.key); err != nil {
+			return nil, err
+		}
+		o, err := c.findAs(c.asService(), c.bucket, c.key)
+		if err == nil && o == nil {
+			err = errNoSuchKey()
+		}
+		return o, err
+	}, expires)
+}
+
+// signUpload makes a URL that an object can be uploaded to without a token of
+// one's own. Permission is asked for now.
+func (c *call) signUpload() error {
+	if !storable(c.bucket) || !storable(c.key) {
+		return errInvalidKey(c.key)
+	}
+	row := newRow{bucket: c.bucket, key: c.key, owner: c.owner(), user: headerMetadata(c.r.Header.Get("X-Metadata"))}
+	var err error
+	row.metadata, err = encode(trialMetadata{Mimetype: c.r.Header.Get("Content-Type"), ContentLength: c.declaredLength()})
+	if err != nil {
+		return err
+	}
+	upsert := c.wantsUpsert()
+	if err := c.mayWrite(c.asUser(), row, upsert); err != nil {
+		return err
+	}
+	now := c.h.now().Unix()
+	url := c.bucket + "/" + c.key
+	token, err := c.h.signer.SignPlain(uploadToken{
+		Owner: c.owner(), URL: url, Upsert: upsert, Scope: scopeUpload, Iat: now, Exp: now + uploadTokenLife,
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.w, struct {
+		URL   string `json:"url"`
+		Token string `json:"token"`
+	}{"/object/upload/sign/" + url + "?token=" + token, token})
+}
+
+// uploadSigned stores an object for whoever has a token for it. Who owns it
+// and whether it may replace another is in the token.
+func (c *call) uploadSigned() error {
+	claims, err := c.readSigned(scopeUpload)
+	if err != nil {
+		return err
+	}
+	m := claims.Map()
+	g := grant{settings: c.asService()}
+	g.upsert, _ = m["upsert"].(bool)
+	if owner, _ := m["owner"].(string); owner != "" {
+		g.owner = &owner
+	}
+	done, err := c.store(g)
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.w, uploaded{Key: done.Key})
+}

@@ -1,0 +1,127 @@
+package storage
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// sql is a statement and its parameters, which are sent as text: nil is NULL,
+// a []byte is sent as it is, a []string becomes an array.
+func sql(text string, args ...any) session.Statement {
+	params := make([][]byte, len(args))
+	for i, a := range args {
+		params[i] = param(a)
+	}
+	return session.Statement{SQL: text, Params: params}
+}
+
+func param(a any) []byte {
+	switch a := a.(type) {
+	case []byte:
+		return a
+	case string:
+		return append([]byte{}, a...)
+	case *string:
+		if a == nil {
+			return nil
+		}
+		return append([]byte{}, *a...)
+	case int:
+		return strconv.AppendInt(nil, int64(a), 10)
+	case int64:
+		return strconv.AppendInt(nil, a, 10)
+	case *int64:
+		if a == nil {
+			return nil
+		}
+		return strconv.AppendInt(nil, *a, 10)
+	case bool:
+		return strconv.AppendBool(nil, a)
+	case []string:
+		if a == nil {
+			return nil
+		}
+		return arrayLiteral(a)
+	default:
+		return nil
+	}
+}
+
+// arrayLiteral is a text array in PostgreSQL's input syntax.
+func arrayLiteral(items []string) []byte {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, s := range items {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('"')
+		for j := range len(s) {
+			if s[j] == '"' || s[j] == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[j])
+		}
+		b.WriteByte('"')
+	}
+	b.WriteByte('}')
+	return []byte(b.String())
+}
+
+// query runs statements under s in one round trip and returns the rows of each.
+func (c *call) query(ctx context.Context, s *session.Settings, stmts ...session.Statement) ([][]row, error) {
+	res, err := c.h.db.Do(ctx, s, session.Options{}, stmts...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]row, len(res))
+	for i, r := range res {
+		for _, values := range r.Rows {
+			all[i] = append(all[i], row(values))
+		}
+	}
+	return all, nil
+}
+
+// one is query for a single statement that returns at most one row; the row is
+// nil when it returned none.
+func (c *call) one(ctx context.Context, s *session.Settings, st session.Statement) (row, error) {
+	all, err := c.query(ctx, s, st)
+	if err != nil || len(all[0]) == 0 {
+		return nil, err
+	}
+	return all[0][0], nil
+}
+
+// try runs statements under s and undoes them: what is asked is whether the
+// database would let the caller.
+func (c *call) try(s *session.Settings, stmts ...session.Statement) ([]session.Result, error) {
+	return c.h.db.Do(c.ctx(), s, session.Options{Rollback: true}, stmts...)
+}
+
+// row is a row's values as text; nil is NULL.
+type row [][]byte
+
+func (r row) text(i int) string { return string(r[i]) }
+
+func (r row) bool(i int) bool { return string(r[i]) == "t" }
+
+// number is an integer, nil when it is NULL.
+func (r row) number(i int) *int64 {
+	n, err := strconv.ParseInt(string(r[i]), 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &n
+}
+
+// isoTime is the SQL for a timestamp as the API writes it.
+func isoTime(column string) string {
+	return `to_char(` + column + ` at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+}
+
+// likeEscaper makes text literal in a LIKE pattern.
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

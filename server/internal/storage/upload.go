@@ -1,0 +1,238 @@
+package storage
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/suparust/suparust/server/internal/session"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// defaultType is the type of bytes whose sender does not name one.
+const defaultType = "application/octet-stream"
+
+// content is an upload as the request describes it.
+type content struct {
+	body         io.Reader
+	mime         string
+	cacheControl string
+	user         []byte // user metadata; nil when none was sent
+	err          error  // why the body cannot be read
+}
+
+// grant is who an upload is made for.
+type grant struct {
+	settings *session.Settings // that the database is asked under
+	owner    *string
+	upsert   bool
+}
+
+type uploaded struct {
+	Key string `json:"Key"`
+	ID  string `json:"Id,omitempty"`
+}
+
+// wantsUpsert reports whether the request may replace what is there.
+func (c *call) wantsUpsert() bool { return c.r.Header.Get("X-Upsert") == "true" }
+
+// upload is POST: it makes an object, or replaces it with x-upsert.
+func (c *call) upload() error { return c.storeFor(c.wantsUpsert()) }
+
+// uploadUpdate is PUT: it always may replace.
+func (c *call) uploadUpdate() error { return c.storeFor(true) }
+
+func (c *call) storeFor(upsert bool) error {
+	done, err := c.store(grant{settings: c.asUser(), owner: c.owner(), upsert: upsert})
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.w, done)
+}
+
+// store takes the request's body for the object of the path: it asks the
+// database, stores the bytes, then commits the row that names them.
+func (c *call) store(g grant) (uploaded, error) {
+	in := c.readContent() // the form's fields come before the bytes
+	b, err := c.findLimits()
+	if err != nil {
+		return uploaded{}, err
+	}
+	limit, err := c.checkContent(in, b)
+	if err != nil {
+		return uploaded{}, err
+	}
+	if err := checkNewKey(c.key); err != nil {
+		return uploaded{}, err
+	}
+	row := newRow{bucket: c.bucket, key: c.key, owner: g.owner, user: in.user}
+	row.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: c.declaredLength()})
+	if err != nil {
+		return uploaded{}, err
+	}
+	if err := c.mayWrite(g.settings, row, g.upsert); err != nil {
+		return uploaded{}, err
+	}
+	row.version = uuid.NewString()
+	info, err := c.h.blobs.Put(c.ctx(), row.version, in.body, limit)
+	if err != nil {
+		return uploaded{}, err
+	}
+	row.metadata, err = encode(c.metadataOf(info, in))
+	if err != nil {
+		c.removeBytes(row.version)
+		return uploaded{}, err
+	}
+	if row.user == nil {
+		row.user = []byte("{}")
+	}
+	done, err := c.write(row, g.upsert, " returning id::text")
+	if err != nil {
+		return uploaded{}, err
+	}
+	return uploaded{Key: c.bucket + "/" + c.key, ID: done.text(0)}, nil
+}
+
+func (c *call) metadataOf(info blob.Info, in content) objectMetadata {
+	return objectMetadata{
+		ETag: `"` + info.MD5 + `"`, Size: info.Size, Mimetype: in.mime, CacheControl: in.cacheControl,
+		LastModified: c.h.now().UTC().Truncate(time.Millisecond).Format(timeLayout), ContentLength: info.Size,
+		HTTPStatusCode: http.StatusOK, XRobotsTag: c.r.Header.Get("X-Robots-Tag"),
+	}
+}
+
+// declaredLength is the length that the request names, which policies may
+// test; nil when it names none.
+func (c *call) declaredLength() *int64 {
+	if c.r.ContentLength < 0 || c.r.ContentLength == 0 && c.r.Header.Get("Content-Length") == "" && c.r.Body != http.NoBody {
+		return nil
+	}
+	n := c.r.ContentLength
+	return &n
+}
+
+// readContent reads how the request describes its bytes, and no bytes. An
+// error is kept for later, because a missing bucket is told first.
+func (c *call) readContent() content {
+	if !isForm(c.r) {
+		h := c.r.Header
+		in := content{body: c.r.Body, mime: h.Get("Content-Type"), cacheControl: h.Get("Cache-Control")}
+		if in.mime == "" {
+			in.mime = defaultType
+		} else if !looksLikeType(in.mime) {
+			in.err = errContentType()
+		}
+		if in.cacheControl == "" {
+			in.cacheControl = "no-cache"
+		}
+		if v := h.Get("X-Metadata"); v != "" {
+			in.user = headerMetadata(v)
+		}
+		if len(in.user) > maxFieldBytes {
+			in.err = errTooLarge("user_metadata")
+		}
+		return in
+	}
+	f, err := readForm(c.r)
+	if err != nil {
+		return content{err: err}
+	}
+	in := content{body: f.file, mime: f.mime, cacheControl: "no-cache"}
+	if t := f.fields["contentType"]; t != "" {
+		in.mime = t
+	}
+	if seconds := f.fields["cacheControl"]; seconds != "" {
+		in.cacheControl = "max-age=" + seconds
+	}
+	user, ok := f.fields["metadata"]
+	if !ok {
+		user = f.fields["userMetadata"]
+	}
+	in.user = userMetadata([]byte(user))
+	return in
+}
+
+// looksLikeType reports whether a Content-Type header begins with type/subtype.
+func looksLikeType(header string) bool {
+	t, _, _ := strings.Cut(header, ";")
+	kind, sub, ok := strings.Cut(strings.TrimSpace(t), "/")
+	return ok && isToken(kind) && isToken(sub)
+}
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// findLimits reads what the bucket of the path takes. It runs as service_role,
+// so that a bucket the caller cannot see is not said to be missing.
+func (c *call) findLimits() (bucketLimits, error) {
+	if !storable(c.bucket) {
+		return bucketLimits{}, errNoSuchBucket()
+	}
+	r, err := c.one(c.ctx(), c.asService(), sql(
+		`select file_size_limit, array_to_string(allowed_mime_types, E'\n') from storage.buckets where id = $1`, c.bucket))
+	if err != nil {
+		return bucketLimits{}, err
+	}
+	if r == nil {
+		return bucketLimits{}, errNoSuchBucket()
+	}
+	l := bucketLimits{size: r.number(0)}
+	if s := r.text(1); s != "" {
+		l.mime = strings.Split(s, "\n")
+	}
+	return l, nil
+}
+
+// checkContent judges an upload's description and returns how many bytes it
+// may have.
+func (c *call) checkContent(in content, b bucketLimits) (limit int64, err error) {
+	if tag := c.r.Header.Get("X-Robots-Tag"); tag != "" {
+		if err := checkRobots(tag); err != nil {
+			return 0, err
+		}
+	}
+	if in.err != nil {
+		return 0, in.err
+	}
+	if !isPlaceholder(c.key) {
+		limit = c.h.limit
+		if b.size != nil {
+			limit = min(limit, *b.size)
+		}
+		if !typeAllowed(in.mime, b.mime) {
+			return 0, errMimeType(in.mime)
+		}
+	}
+	if n := c.declaredLength(); n != nil && *n > limit && !isForm(c.r) {
+		return 0, errTooLarge("object")
+	}
+	return limit, nil
+}
+
+// typeAllowed compares a type with those of a bucket; parameters count as part
+// of the subtype. No list allows all.
+func typeAllowed(mime string, allowed []string) bool {
+	if len(allowed) == 0 {
+		return true
+	}
+	kind, sub, ok := strings.Cut(mime, "/")
+	if !ok {
+		return false
+	}
+	for _, a := range allowed {
+		k, s, _ := strings.Cut(a, "/")
+		if k == kind && (s == sub || s == "*") {
+			return true
+		}
+	}
+	return false
+}
