@@ -37,13 +37,15 @@ func (h *Handler) sweepOrphans(ctx context.Context) {
 
 func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 	settings := &session.Settings{SearchPath: "storage", Role: serviceRole}
-	res, err := h.db.Do(ctx, settings, session.Options{}, sql(
-		`select system_identifier::text || ' ' || current_database() from pg_control_system()`))
-	if err != nil {
-		return 0, err
-	}
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
-		Owner: string(res[0].Rows[0][0]),
+		Owner: func(ctx context.Context) (string, error) {
+			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
+				`select system_identifier::text || ' ' || current_database() from pg_control_system()`))
+			if err != nil {
+				return "", err
+			}
+			return string(res[0].Rows[0][0]), nil
+		},
 		Orphans: func(ctx context.Context, versions []string) ([]string, error) {
 			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
 				`select v from unnest($1::text[]) v

@@ -32,11 +32,8 @@ type Config struct {
 	Verifier *gateway.Verifier // checks signed URLs and bare tokens; required
 	// FileSizeLimit is the largest object in bytes, 0 means DefaultFileSizeLimit.
 	FileSizeLimit int64
-	// Sweep removes bytes that no row names, in the background after Start: for
-	// a store that outlives the process.
-	Sweep  bool
-	Now    func() time.Time // nil means time.Now
-	Logger *slog.Logger     // nil discards
+	Now           func() time.Time // nil means time.Now
+	Logger        *slog.Logger     // nil discards
 }
 
 // Handler answers the Storage API. It expects paths without the /storage/v1
@@ -47,7 +44,6 @@ type Handler struct {
 	signer   *gateway.Signer
 	verifier *gateway.Verifier
 	limit    int64
-	sweep    bool
 	now      func() time.Time
 	log      *slog.Logger
 
@@ -71,19 +67,18 @@ func New(c Config) (*Handler, error) {
 	}
 	return &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
-		limit: c.FileSizeLimit, sweep: c.Sweep, now: c.Now, log: c.Logger,
+		limit: c.FileSizeLimit, now: c.Now, log: c.Logger,
 	}, nil
 }
 
-// Start opens the store of bytes and begins the sweep.
+// Start opens the store of bytes and, in the background, removes what an
+// earlier process left in it that no row names.
 func (h *Handler) Start(ctx context.Context) error {
 	if err := h.blobs.Start(ctx); err != nil {
 		return err
 	}
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
-	if h.sweep {
-		h.background.Go(func() { h.sweepOrphans(ctx) })
-	}
+	h.background.Go(func() { h.sweepOrphans(ctx) })
 	return nil
 }
 

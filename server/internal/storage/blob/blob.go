@@ -32,9 +32,10 @@ type Store interface {
 	// Remove deletes versions; one that is not there is no error. What cannot
 	// be removed now is remembered and tried again.
 	Remove(ctx context.Context, versions ...string) error
-	// Sweep removes every version that was there at Start and that orphans
-	// reports as belonging to nothing. orphans is given a bounded number of
-	// versions at a time and returns those to remove.
+	// Sweep removes every version that was there at Start and that belongs to
+	// nothing. Once it has ended, with an error or without, there is no other
+	// until the next Start. A store that goes with the process has nothing to
+	// sweep and asks nothing.
 	Sweep(ctx context.Context, o SweepOptions) (removed int, err error)
 	// Close ends the store's use.
 	Close() error
@@ -50,8 +51,8 @@ type Info struct {
 type SweepOptions struct {
 	// Owner identifies the database whose rows Orphans asks. A store that was
 	// filled for another database is left alone: ErrOtherOwner.
-	Owner string
-	// Orphans returns those of versions that no row names.
+	Owner func(ctx context.Context) (string, error)
+	// Orphans returns those of versions, a bounded number, that no row names.
 	Orphans func(ctx context.Context, versions []string) ([]string, error)
 }
 

@@ -19,9 +19,13 @@ import (
 
 // DiskConfig of a Disk.
 type DiskConfig struct {
-	Dir     string       // made when missing
-	Durable bool         // sync files and directories before Put returns
-	Logger  *slog.Logger // nil discards
+	Dir string // made when missing
+	// Durable syncs files and directories before Put returns.
+	Durable bool
+	// Ephemeral says that the directory goes with the process: Sweep does
+	// nothing.
+	Ephemeral bool
+	Logger    *slog.Logger // nil discards
 }
 
 // Disk is a Store in a directory:
@@ -40,7 +44,7 @@ type Disk struct {
 
 	mu     sync.Mutex
 	root   *os.Root            // nil when not open
-	fresh  map[string]struct{} // versions since Start; nil once Sweep is done
+	fresh  map[string]struct{} // versions since Start; nil when no sweep is to come
 	failed map[string]struct{} // versions that could not be removed
 }
 
@@ -89,7 +93,10 @@ func (d *Disk) Start(context.Context) error {
 		return errors.Join(fmt.Errorf("the storage directory cannot be used: %w", err), lock.Close())
 	}
 	d.lock, d.root = lock, root
-	d.fresh, d.failed = map[string]struct{}{}, map[string]struct{}{}
+	d.failed = map[string]struct{}{}
+	if !d.cfg.Ephemeral {
+		d.fresh = map[string]struct{}{}
+	}
 	return nil
 }
 

@@ -19,11 +19,19 @@ func (d *Disk) Sweep(ctx context.Context, o SweepOptions) (removed int, err erro
 	if err != nil {
 		return 0, err
 	}
+	if !d.tracks() {
+		return 0, nil
+	}
+	defer d.untrack()
 	shards, err := names(root, objectsDir)
 	if err != nil {
 		return 0, err
 	}
-	if err := d.claim(root, o.Owner, len(shards) == 0); err != nil {
+	owner, err := o.Owner(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := d.claim(root, owner, len(shards) == 0); err != nil {
 		return 0, err
 	}
 	var batch []string
@@ -57,13 +65,21 @@ func (d *Disk) Sweep(ctx context.Context, o SweepOptions) (removed int, err erro
 			}
 		}
 	}
-	if err := flush(); err != nil {
-		return removed, err
-	}
+	return removed, flush()
+}
+
+// tracks reports whether versions since Start are remembered, without which
+// none can be told to be an orphan.
+func (d *Disk) tracks() bool {
 	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fresh != nil
+}
+
+func (d *Disk) untrack() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.fresh = nil
-	d.mu.Unlock()
-	return removed, nil
 }
 
 func (d *Disk) withoutFresh(versions []string) []string {
