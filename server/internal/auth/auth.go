@@ -1,0 +1,96 @@
+// Package auth speaks the dialect of the platform's Auth API: users, sessions,
+// tokens, mailed codes and second factors, in the tables of the schema auth.
+//
+// Each flow stands in a file of its own and runs in one transaction of the
+// login role supabase_auth_admin; errors of all of them become answers in one
+// place, Handler.writeError.
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/auth/password"
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/httpx"
+	"github.com/suparust/suparust/server/internal/mail"
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// Handler serves the Auth API below its prefix.
+type Handler struct {
+	cfg       Config
+	db        *session.DB
+	signer    *gateway.Signer
+	mail      *mail.Box
+	log       *slog.Logger
+	passwords *password.Hasher
+	templates map[string]mailTemplate
+	smsText   smsTemplate
+	redirects []redirectPattern
+	jwks      []byte
+	refreshes refreshGates
+	routes    http.Handler
+}
+
+// New makes a Handler. It does no I/O.
+func New(c Config) (*Handler, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{cfg: c, db: c.DB, signer: c.Signer, mail: c.Mail, log: c.Logger, refreshes: newRefreshGates()}
+	if h.passwords, err = password.New(c.Password.Cost, 0); err != nil {
+		return nil, err
+	}
+	if h.templates, err = parseMailTemplates(c.Email.Templates); err != nil {
+		return nil, err
+	}
+	if h.smsText, err = parseSMSTemplate(c.Phone.Template); err != nil {
+		return nil, err
+	}
+	if h.redirects, err = parseRedirects(c.RedirectURLs); err != nil {
+		return nil, err
+	}
+	if h.jwks, err = publicKeys(c.Keys); err != nil {
+		return nil, err
+	}
+	h.routes = h.router()
+	return h, nil
+}
+
+// Start has nothing to prepare: the handler serves from the first request on.
+func (h *Handler) Start(context.Context) error { return nil }
+
+// Close has nothing to end: every request's work ends with its answer.
+func (h *Handler) Close() error { return nil }
+
+// ServeHTTP serves a request whose path begins behind the API's prefix.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") {
+		r = r.Clone(r.Context())
+		r.URL.Path, r.URL.RawPath = strings.TrimRight(p, "/"), strings.TrimRight(r.URL.RawPath, "/")
+		if r.URL.Path == "" {
+			r.URL.Path = "/"
+		}
+	}
+	h.routes.ServeHTTP(w, r)
+}
+
+// Mail is the box that the handler's messages land in.
+func (h *Handler) Mail() *mail.Box { return h.mail }
+
+// now is the clock's time in the precision of the database.
+func (h *Handler) now() time.Time { return h.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+func (h *Handler) answer(fn httpx.HandlerFunc) http.HandlerFunc {
+	return httpx.Handle(fn, h.writeError).ServeHTTP
+}
+
+func writeOK(w http.ResponseWriter, v any) error { return httpx.WriteJSON(w, http.StatusOK, v) }
+
+// empty is the answer {}.
+type empty struct{}

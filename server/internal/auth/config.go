@@ -1,0 +1,181 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/auth/password"
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/mail"
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// Config of a Handler. The zero value of every setting is what the platform's
+// local stack runs with; DB and Signer are required.
+type Config struct {
+	DB     *session.DB     // logs in as supabase_auth_admin
+	Signer *gateway.Signer // signs access tokens
+	Keys   gateway.KeySet  // the public parts of asymmetric keys are published as JWKS
+	Mail   *mail.Box       // nil means a box of the handler's own
+	Logger *slog.Logger    // nil discards
+	Now    func() time.Time
+
+	Version     string
+	ExternalURL string // public address of this API, used in links; default http://127.0.0.1:54321/auth/v1
+	Issuer      string // iss of access tokens; default ExternalURL
+	SiteURL     string // where links lead when no other target is allowed; default http://127.0.0.1:3000
+	// RedirectURLs are further targets links may lead to: * matches within a
+	// part of the name or path, ** across parts, ? one character.
+	RedirectURLs []string
+
+	Audience    string        // aud of users; default authenticated
+	DefaultRole string        // role of new users; default authenticated
+	AdminRoles  []string      // roles that may call admin endpoints; default service_role
+	JWTExpiry   time.Duration // life of an access token; default one hour
+
+	DisableSignup    bool // no new users but those an admin makes
+	AnonymousSignIns bool
+	ManualLinking    bool
+
+	Email    EmailConfig
+	Phone    PhoneConfig
+	Password PasswordConfig
+	Sessions SessionConfig
+	MFA      MFAConfig
+}
+
+// EmailConfig is about sign-in by email.
+type EmailConfig struct {
+	Disabled bool // neither sign-up nor sign-in by email
+	// RequireConfirmation makes new users follow a mailed link, or type its
+	// code, before they are signed in.
+	RequireConfirmation bool
+	// SingleConfirmChange asks only the new address to confirm a change, not
+	// the old one too.
+	SingleConfirmChange bool
+	DisableMagicLink    bool
+	// MaxFrequency is the least time between two mails of a kind to a user.
+	// 0 means one second, less than 0 no limit.
+	MaxFrequency time.Duration
+	CodeLength   int           // digits of a code, 6 to 10; default 6
+	CodeExpiry   time.Duration // default one hour
+	// FixedCode, when set, is the code of every mail and message: for tests.
+	FixedCode string
+	Templates map[string]Template // by kind: confirmation, invite, magic_link, recovery, email_change, reauthentication
+}
+
+// Template is the Go template of a kind of mail; an empty part keeps the
+// built-in one.
+type Template struct{ Subject, HTML string }
+
+// PhoneConfig is about sign-in by phone number.
+type PhoneConfig struct {
+	Enabled             bool
+	RequireConfirmation bool
+	MaxFrequency        time.Duration     // 0 means five seconds, less than 0 no limit
+	CodeLength          int               // default 6
+	CodeExpiry          time.Duration     // default 100 minutes
+	Template            string            // default "Your code is {{ .Code }}"
+	TestCodes           map[string]string // number (digits) to its fixed code; nothing is sent
+}
+
+// PasswordConfig says which passwords are accepted and how they are stored.
+type PasswordConfig struct {
+	MinLength          int      // default, and least, 6
+	RequiredCharacters []string // a password holds a character of each set
+	Cost               password.Cost
+	// RequireReauthentication asks for a mailed code before a password change
+	// in a session older than a day.
+	RequireReauthentication bool
+	// RequireCurrent asks for the current password before a change.
+	RequireCurrent bool
+}
+
+// SessionConfig limits sessions.
+type SessionConfig struct {
+	// KeepFamilyOnReuse turns off the revocation of all tokens of a session
+	// when a used refresh token is presented again.
+	KeepFamilyOnReuse bool
+	// ReuseInterval is how long after its use a refresh token may be used
+	// again; 0 means ten seconds, less than 0 not at all.
+	ReuseInterval     time.Duration
+	Timebox           time.Duration // longest life, 0 is endless
+	InactivityTimeout time.Duration // longest time without a refresh, 0 is endless
+	SinglePerUser     bool          // only the session refreshed last may be refreshed
+}
+
+// MFAConfig is about second factors.
+type MFAConfig struct {
+	DisableTOTPEnroll bool
+	DisableTOTPVerify bool
+	MaxFactors        int // default 10
+}
+
+const (
+	challengeLife      = 5 * time.Minute
+	unverifiedLife     = 5 * time.Minute
+	flowStateLife      = 5 * time.Minute
+	reauthenticateAge  = 24 * time.Hour
+	defaultAudience    = "authenticated"
+	defaultExternalURL = "http://127.0.0.1:54321/auth/v1"
+	defaultSiteURL     = "http://127.0.0.1:3000"
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.DB == nil || c.Signer == nil {
+		return c, errors.New("auth: Config needs a DB and a Signer")
+	}
+	setDefault(&c.ExternalURL, defaultExternalURL)
+	setDefault(&c.Issuer, c.ExternalURL)
+	setDefault(&c.SiteURL, defaultSiteURL)
+	setDefault(&c.Audience, defaultAudience)
+	setDefault(&c.DefaultRole, "authenticated")
+	setDefault(&c.Version, "dev")
+	setDefault(&c.JWTExpiry, time.Hour)
+	setDefault(&c.Email.MaxFrequency, time.Second)
+	setDefault(&c.Email.CodeLength, 6)
+	setDefault(&c.Email.CodeExpiry, time.Hour)
+	setDefault(&c.Phone.MaxFrequency, 5*time.Second)
+	setDefault(&c.Phone.CodeLength, 6)
+	setDefault(&c.Phone.CodeExpiry, 6000*time.Second)
+	setDefault(&c.Phone.Template, "Your code is {{ .Code }}")
+	setDefault(&c.Sessions.ReuseInterval, 10*time.Second)
+	setDefault(&c.MFA.MaxFactors, 10)
+	c.Password.MinLength = max(c.Password.MinLength, 6)
+	if len(c.AdminRoles) == 0 {
+		c.AdminRoles = []string{"service_role"}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Mail == nil {
+		c.Mail = mail.NewBox(0)
+	}
+	for _, u := range []struct{ name, value string }{{"site URL", c.SiteURL}, {"external URL", c.ExternalURL}} {
+		if p, err := url.Parse(u.value); err != nil || p.Scheme == "" {
+			return c, fmt.Errorf("auth: the %s %q is no absolute URL", u.name, u.value)
+		}
+	}
+	for _, n := range []struct {
+		what string
+		n    int
+	}{{"email", c.Email.CodeLength}, {"phone", c.Phone.CodeLength}} {
+		if n.n < 6 || n.n > 10 {
+			return c, fmt.Errorf("auth: the %s code length %d is outside of 6 to 10", n.what, n.n)
+		}
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}

@@ -1,0 +1,360 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/auth/qr"
+)
+
+// Types of factors.
+const (
+	factorTOTP     = "totp"
+	factorPhone    = "phone"
+	factorWebAuthn = "webauthn"
+)
+
+type enrollParams struct {
+	Type         string `json:"factor_type"`
+	FriendlyName string `json:"friendly_name"`
+	Issuer       string `json:"issuer"`
+	Phone        string `json:"phone"`
+}
+
+type totpAnswer struct {
+	QRCode string `json:"qr_code"`
+	Secret string `json:"secret"`
+	URI    string `json:"uri"`
+}
+
+type enrollAnswer struct {
+	ID           string      `json:"id"`
+	Type         string      `json:"type"`
+	FriendlyName string      `json:"friendly_name"`
+	TOTP         *totpAnswer `json:"totp,omitempty"`
+}
+
+// enrollFactor is POST /factors.
+func (h *Handler) enrollFactor(w http.ResponseWriter, r *http.Request) error {
+	c := callerOf(r)
+	if c.Session == nil {
+		return internal("A valid session and a registered user are required to enroll a factor", nil)
+	}
+	var p enrollParams
+	if err := readJSON(w, r, &p); err != nil {
+		return err
+	}
+	switch {
+	case p.Type == factorPhone:
+		return unprocessable("mfa_phone_enroll_not_enabled", "MFA enroll is disabled for Phone")
+	case p.Type == factorWebAuthn:
+		return unprocessable("mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn")
+	case p.Type != factorTOTP:
+		return invalid("factor_type needs to be totp, phone, or webauthn")
+	case h.cfg.MFA.DisableTOTPEnroll:
+		return unprocessable("mfa_totp_enroll_not_enabled", "MFA enroll is disabled for TOTP")
+	}
+	if p.Issuer == "" {
+		p.Issuer = h.siteHost()
+	}
+	secret := newTOTPSecret()
+	uri := totpURI(p.Issuer, c.User.Email, secret)
+	code, err := qr.Encode(uri)
+	if err != nil {
+		return invalid("The issuer is too long to be drawn as a QR code")
+	}
+	id := newID()
+	err = h.inTx(r, func(tx *work) error {
+		if err := tx.admitFactor(c, p.FriendlyName); err != nil {
+			return err
+		}
+		_, err := tx.Exec(tx.ctx, `
+			insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, secret, created_at, updated_at)
+			values ($1, $2, $3, 'totp', 'unverified', $4, $5, $5)`, id, c.User.ID, p.FriendlyName, secret, tx.now)
+		if err != nil {
+			return nameConflict(err, p.FriendlyName)
+		}
+		tx.audit(c.User, auditFactorEnroll, map[string]any{"factor_id": id})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return writeOK(w, enrollAnswer{ID: id, Type: factorTOTP, FriendlyName: p.FriendlyName,
+		TOTP: &totpAnswer{QRCode: code.SVG(), Secret: secret, URI: uri}})
+}
+
+func (h *Handler) siteHost() string {
+	u, err := url.Parse(h.cfg.SiteURL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// admitFactor judges whether the user may have one more factor. Those that
+// nobody ever used are cleared away first.
+func (w *work) admitFactor(c *caller, name string) error {
+	if err := w.exec("Database error deleting expired factors", `
+		delete from auth.mfa_factors f
+		where f.user_id = $2 and f.status = 'unverified' and f.created_at < $1
+		  and not exists (select from auth.mfa_challenges ch where ch.factor_id = f.id and ch.created_at >= $1)`,
+		w.now.Add(-unverifiedLife), c.User.ID); err != nil {
+		return err
+	}
+	u, err := w.reload(c.User.ID)
+	if err != nil {
+		return err
+	}
+	verified := 0
+	for _, f := range u.Factors {
+		if f.FriendlyName == name {
+			return nameConflict(nil, name)
+		}
+		if f.verified() {
+			verified++
+		}
+	}
+	if len(u.Factors) >= w.h.cfg.MFA.MaxFactors {
+		return unprocessable("too_many_enrolled_mfa_factors", "Maximum number of verified factors reached, unenroll to continue")
+	}
+	if verified > 0 && c.Session.AAL != aal2 {
+		return forbidden(codeInsufficientAAL, "AAL2 required to enroll a new factor")
+	}
+	return nil
+}
+
+func nameConflict(err error, name string) error {
+	if err == nil || isConstraint(err, "mfa_factors_user_friendly_name_unique") {
+		return unprocessable("mfa_factor_name_conflict", "A factor with the friendly name %q for this user already exists", name)
+	}
+	return internal("Database error storing factor", err)
+}
+
+func (w *work) renameFactor(f Factor, name string) error {
+	_, err := w.Exec(w.ctx, `update auth.mfa_factors set friendly_name = $2, updated_at = $3 where id = $1`, f.ID, name, w.now)
+	if err != nil {
+		return nameConflict(err, name)
+	}
+	return nil
+}
+
+type challengeAnswer struct {
+	ID        string `json:"id"`
+	Type      string `json:"type"`
+	ExpiresAt int64  `json:"expires_at"`
+}
+
+// usableFactor is the factor of the path when it is of a kind that is on.
+func (h *Handler) usableFactor(r *http.Request) (Factor, error) {
+	f, err := pathFactor(callerOf(r).User, chi.URLParam(r, "factor_id"))
+	if err != nil {
+		return f, err
+	}
+	switch {
+	case f.Type == factorPhone:
+		return f, unprocessable("mfa_phone_verify_not_enabled", "MFA verification is disabled for Phone")
+	case f.Type == factorWebAuthn:
+		return f, unprocessable("mfa_webauthn_verify_not_enabled", "MFA verification is disabled for WebAuthn")
+	case h.cfg.MFA.DisableTOTPVerify:
+		return f, unprocessable("mfa_totp_verify_not_enabled", "MFA verification is disabled for TOTP")
+	}
+	return f, nil
+}
+
+// challengeFactor is POST /factors/{id}/challenge.
+func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error {
+	f, err := h.usableFactor(r)
+	if err != nil {
+		return err
+	}
+	id, ip := newID(), clientIP(r)
+	if ip == "" {
+		ip = "::"
+	}
+	var expires time.Time
+	err = h.inTx(r, func(tx *work) error {
+		expires = tx.now.Add(challengeLife)
+		if err := tx.exec("Database error creating challenge", `
+			insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, $3, $4::text::inet)`,
+			id, f.ID, tx.now, ip); err != nil {
+			return err
+		}
+		// the column is unique over all users, so two in the same instant must differ
+		if err := tx.exec("Database error creating challenge", `
+			update auth.mfa_factors set last_challenged_at = (
+			  select $2::timestamptz + n * interval '1 microsecond' from generate_series(0, 1000) n
+			  where not exists (select from auth.mfa_factors o where o.last_challenged_at = $2::timestamptz + n * interval '1 microsecond')
+			  limit 1)
+			where id = $1`, f.ID, tx.now); err != nil {
+			return err
+		}
+		tx.audit(callerOf(r).User, auditChallenge, map[string]any{"factor_id": f.ID, "factor_status": f.Status})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return writeOK(w, challengeAnswer{ID: id, Type: f.Type, ExpiresAt: expires.Unix()})
+}
+
+// verifyFactor is POST /factors/{id}/verify: it raises the session to aal2.
+func (h *Handler) verifyFactor(w http.ResponseWriter, r *http.Request) error {
+	c := callerOf(r)
+	f, err := h.usableFactor(r)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		ChallengeID string `json:"challenge_id"`
+		Code        string `json:"code"`
+	}
+	if err := readJSON(w, r, &p); err != nil {
+		return err
+	}
+	if p.Code == "" {
+		return invalid("Code needs to be non-empty")
+	}
+	if c.Session == nil {
+		return internal("A valid session and a registered user are required to verify a factor", nil)
+	}
+	challengeID, ok := parseID(p.ChallengeID)
+	if !ok && p.ChallengeID != "" {
+		return badRequest(codeBadJSON, badJSONMessage, "challenge_id is no UUID")
+	}
+	var res *TokenResponse
+	err = h.inTx(r, func(tx *work) error {
+		if err := tx.judgeChallenge(f, challengeID); err != nil {
+			return err
+		}
+		fits, err := totpFits(f.Secret, p.Code, tx.now)
+		if err != nil {
+			return internal("Database error verifying MFA TOTP secret", err)
+		}
+		if !fits {
+			return unprocessable("mfa_verification_failed", "Invalid TOTP code entered")
+		}
+		tx.audit(c.User, auditVerification, map[string]any{"factor_id": f.ID, "challenge_id": challengeID, "factor_type": f.Type})
+		res, err = tx.raiseSession(c, f, challengeID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeToken(w, res)
+}
+
+// judgeChallenge refuses a challenge that is unknown, used, of another address
+// or too old. The row stays locked, so that it is used once.
+func (w *work) judgeChallenge(f Factor, id string) error {
+	var created time.Time
+	var used bool
+	var ip string
+	err := w.QueryRow(w.ctx, `
+		select created_at, verified_at is not null, host(ip_address)
+		from auth.mfa_challenges where id = $1 and factor_id = $2 for update`, id, f.ID).Scan(&created, &used, &ip)
+	peer := clientIP(w.r)
+	if peer == "" {
+		peer = "::"
+	}
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return unprocessable(codeFactorNotFound, "MFA factor with the provided challenge ID not found")
+	case err != nil:
+		return internal("Database error finding Challenge", err)
+	case used || ip != peer:
+		return unprocessable("mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
+	case w.now.After(created.Add(challengeLife)):
+		return unprocessable("mfa_challenge_expired",
+			"MFA challenge %s has expired, verify against another challenge or create a new challenge.", id)
+	}
+	return nil
+}
+
+// raiseSession makes the session aal2 with a fresh refresh token, and ends
+// every session of the user that is not.
+func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResponse, error) {
+	s, refresh := c.Session, newRefreshToken()
+	const message = "Failed to update sessions."
+	for _, st := range []struct {
+		sql  string
+		args []any
+	}{
+		{`select from auth.users where id = $1 for no key update`, []any{c.User.ID}},
+		{`update auth.mfa_challenges set verified_at = $2 where id = $1`, []any{challengeID, w.now}},
+		{`update auth.mfa_factors set status = 'verified', updated_at = $2 where id = $1 and status <> 'verified'`, []any{f.ID, w.now}},
+		{`insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
+			values ($1, $2, $3, $3, $4)
+			on conflict on constraint mfa_amr_claims_session_id_authentication_method_pkey do update set updated_at = excluded.updated_at`,
+			[]any{newID(), s.ID, w.now, methodTOTP}},
+		{`insert into auth.refresh_tokens (instance_id, token, user_id, parent, session_id, revoked, created_at, updated_at)
+			select '` + nilUUID + `', $1, $2::uuid::text,
+			  coalesce((select token from auth.refresh_tokens where session_id = $3 and revoked is false order by id desc limit 1), ''),
+			  $3, false, $4, $4`, []any{refresh, c.User.ID, s.ID, w.now}},
+		{`update auth.refresh_tokens set revoked = true, updated_at = $3
+			where session_id = $1 and token <> $2 and revoked is not true`, []any{s.ID, refresh, w.now}},
+		{`update auth.sessions set aal = 'aal2', factor_id = $2, updated_at = $3 where id = $1`, []any{s.ID, f.ID, w.now}},
+		{`delete from auth.sessions where user_id = $1 and aal is distinct from 'aal2' and id <> $2`, []any{c.User.ID, s.ID}},
+		{`delete from auth.mfa_factors where user_id = $1 and status = 'unverified' and factor_type = $2::text::auth.factor_type`, []any{c.User.ID, f.Type}},
+		{`update auth.users set last_sign_in_at = $2, updated_at = $2 where id = $1`, []any{c.User.ID, w.now}},
+	} {
+		if err := w.exec(message, st.sql, st.args...); err != nil {
+			return nil, err
+		}
+	}
+	w.audit(c.User, auditRevoked, nil)
+	var raised Session
+	var found bool
+	u, err := w.h.scanUser(w.QueryRow(w.ctx, userSelect+sessionSelect, c.User.ID, s.ID), raised.columns(&found)...)
+	switch {
+	case err != nil:
+		return nil, internal(message, err)
+	case !found:
+		return nil, forbidden(codeSessionNotFound, "Session from session_id claim in JWT does not exist")
+	}
+	return w.h.tokenResponse(u, &raised, refresh, w.now)
+}
+
+// unenrollFactor is DELETE /factors/{id}.
+func (h *Handler) unenrollFactor(w http.ResponseWriter, r *http.Request) error {
+	c := callerOf(r)
+	f, err := pathFactor(c.User, chi.URLParam(r, "factor_id"))
+	switch {
+	case err != nil:
+		return err
+	case c.Session == nil:
+		return internal("A valid session and factor are required to unenroll a factor", nil)
+	case f.verified() && c.Session.AAL != aal2:
+		return unprocessable(codeInsufficientAAL, "AAL2 required to unenroll verified factor")
+	}
+	err = h.inTx(r, func(tx *work) error {
+		tx.audit(c.User, auditFactorUnenroll, map[string]any{"factor_id": f.ID, "factor_status": f.Status, "session_id": c.Session.ID})
+		return tx.deleteFactor(f)
+	})
+	if err != nil {
+		return err
+	}
+	return writeOK(w, map[string]string{"id": f.ID})
+}
+
+// deleteFactor removes a factor; sessions that it had raised fall back to
+// aal1 and forget it.
+func (w *work) deleteFactor(f Factor) error {
+	method := factorTOTP
+	if f.Type != factorTOTP {
+		method = "mfa/" + f.Type
+	}
+	return w.exec("Database error deleting factor", `
+		with s as (
+		  update auth.sessions set aal = 'aal1', factor_id = null, updated_at = $3 where factor_id = $1
+		  returning id
+		), a as (
+		  delete from auth.mfa_amr_claims where authentication_method = $2 and session_id in (select id from s)
+		)
+		delete from auth.mfa_factors where id = $1`, f.ID, method, w.now)
+}

@@ -1,0 +1,16 @@
+,
+  s.id is not null,
+  coalesce(s.id::text, ''),
+  coalesce(s.created_at, 'epoch'),
+  s.not_after,
+  s.refreshed_at,
+  coalesce(s.aal::text, 'aal1'),
+  coalesce(s.factor_id::text, ''),
+  coalesce((
+    select json_agg(json_build_object('method', a.authentication_method, 'timestamp', floor(extract(epoch from a.updated_at))::bigint)
+      order by a.updated_at desc, a.created_at desc)
+    from auth.mfa_amr_claims a where a.session_id = s.id), '[]')
+from auth.users u
+left join auth.sessions s on s.id = $2 and s.user_id = u.id
+where u.id = $1
+  and (u.instance_id = '00000000-0000-0000-0000-000000000000' or u.instance_id is null)

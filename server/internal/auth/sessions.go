@@ -1,0 +1,116 @@
+package auth
+
+import (
+	_ "embed"
+	"encoding/json"
+	"time"
+)
+
+// Session is a row of auth.sessions: one sign-in.
+type Session struct {
+	ID          string
+	UserID      string
+	CreatedAt   time.Time
+	NotAfter    *time.Time
+	RefreshedAt *time.Time // kept in UTC, the column has no zone
+	AAL         string
+	FactorID    string
+	amr         []byte
+}
+
+// amrEntry is a way in which a session was authenticated.
+type amrEntry struct {
+	Method    string `json:"method"`
+	Timestamp int64  `json:"timestamp"`
+}
+
+// Ways of authentication.
+const (
+	methodPassword    = "password"
+	methodOTP         = "otp"
+	methodAnonymous   = "anonymous"
+	methodTOTP        = "totp"
+	methodRecovery    = "recovery"
+	methodMagicLink   = "magiclink"
+	methodInvite      = "invite"
+	methodEmailSignup = "email/signup"
+	methodEmailChange = "email_change"
+)
+
+const (
+	aal1 = "aal1"
+	aal2 = "aal2"
+)
+
+// columns are where the columns of session.sql are scanned to.
+func (s *Session) columns(found *bool) []any {
+	return []any{found, &s.ID, &s.CreatedAt, &s.NotAfter, &s.RefreshedAt, &s.AAL, &s.FactorID, &s.amr}
+}
+
+// AMR lists how the session was authenticated, the newest way first.
+func (s *Session) AMR() []amrEntry {
+	list := []amrEntry{}
+	if len(s.amr) > 0 && json.Unmarshal(s.amr, &list) != nil {
+		return []amrEntry{}
+	}
+	return list
+}
+
+func (s *Session) isRecovery() bool {
+	for _, a := range s.AMR() {
+		if a.Method == methodRecovery {
+			return true
+		}
+	}
+	return false
+}
+
+// lastRefreshed is when the session was last in use; tokenTime is the time of
+// the refresh token in hand, for sessions never refreshed.
+func (s *Session) lastRefreshed(tokenTime time.Time) time.Time {
+	switch {
+	case s.RefreshedAt != nil:
+		return *s.RefreshedAt
+	case tokenTime.After(s.CreatedAt):
+		return tokenTime
+	}
+	return s.CreatedAt
+}
+
+// expired returns the answer to a refresh of a session that has come to its
+// end, nil for one that has not.
+func (s *Session) expired(c SessionConfig, now, tokenTime time.Time) error {
+	const message = "Invalid Refresh Token: Session Expired"
+	switch {
+	case s == nil:
+		return nil
+	case s.NotAfter != nil && now.After(*s.NotAfter),
+		c.Timebox > 0 && now.After(s.CreatedAt.Add(c.Timebox)):
+		return badRequest(codeSessionExpired, message)
+	case c.InactivityTimeout > 0 && now.After(s.lastRefreshed(tokenTime).Add(c.InactivityTimeout)):
+		return badRequest(codeSessionExpired, message+" (Inactivity)")
+	}
+	return nil
+}
+
+//go:embed queries/sign_in.sql
+var signInSQL string
+
+// signIn opens a session for the user: the session, its first refresh token,
+// how it was authenticated and the user's last_sign_in_at in one statement. It
+// returns the answer for the client.
+func (w *work) signIn(userID, method string) (*TokenResponse, error) {
+	c := clientOf(w.r)
+	s := &Session{ID: newID(), UserID: userID, CreatedAt: w.now, AAL: aal1}
+	s.amr = mustJSON([]amrEntry{{method, w.now.Unix()}})
+	refresh := newRefreshToken()
+	if err := w.exec("Database error granting user", signInSQL,
+		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method); err != nil {
+		return nil, err
+	}
+	u, err := w.reload(userID)
+	if err != nil {
+		return nil, err
+	}
+	return w.h.tokenResponse(u, s, refresh, w.now)
+}

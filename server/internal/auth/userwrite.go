@@ -1,0 +1,126 @@
+package auth
+
+import (
+	_ "embed"
+	"strings"
+)
+
+// newUser is what a user row is made from.
+type newUser struct {
+	ID           string // "" makes one
+	Aud          string
+	Role         string // "" is the default role
+	Email        string
+	Phone        string
+	PasswordHash string
+	Data         object
+	Providers    []string // none for anonymous users
+	Anonymous    bool
+}
+
+//go:embed queries/insert_user.sql
+var insertUserSQL string
+
+// insertUser inserts the row. Triggers of the project see just what the caller
+// gave: what the server adds comes with later updates.
+func (w *work) insertUser(n newUser, message string) (id string, err error) {
+	if n.ID == "" {
+		n.ID = newID()
+	}
+	if n.Role == "" {
+		n.Role = w.h.cfg.DefaultRole
+	}
+	if n.Data == nil {
+		n.Data = object{}
+	}
+	app := map[string]any{}
+	if len(n.Providers) > 0 {
+		app["provider"], app["providers"] = n.Providers[0], n.Providers
+	}
+	_, err = w.Exec(w.ctx, insertUserSQL, n.ID, n.Aud, strings.TrimSpace(n.Role), nullable(strings.ToLower(n.Email)), nullable(n.Phone),
+		n.PasswordHash, string(mustJSON(app)), string(mustJSON(n.Data)), n.Anonymous, w.now)
+	switch {
+	case isConstraint(err, "users_email_partial_key"):
+		return "", unprocessable(codeEmailExists, messageDuplicateEmail)
+	case isConstraint(err, "users_phone_key"):
+		return "", unprocessable(codePhoneExists, messageDuplicatePhone)
+	case isConstraint(err, "users_pkey"):
+		return "", unprocessable(codeValidation, "A user with this ID already exists")
+	case err != nil:
+		return "", internal(message, err)
+	}
+	return n.ID, nil
+}
+
+//go:embed queries/insert_identity.sql
+var insertIdentitySQL string
+
+// insertIdentity gives the user a way to sign in; providerID is the provider's
+// own id of them, the user's for email and phone.
+func (w *work) insertIdentity(userID, provider, providerID string, data object) error {
+	return w.exec("Error creating identity", insertIdentitySQL, newID(), userID, provider, providerID, string(mustJSON(data)), w.now)
+}
+
+// identityData is what the identity of an address or number holds, together
+// with what the user gave at sign-up.
+func identityData(userID, email, phone string, verified bool, data object) object {
+	d := object{}
+	for k, v := range data {
+		d[k] = v
+	}
+	d["sub"] = userID
+	d["email_verified"], d["phone_verified"] = false, false
+	if email != "" {
+		d["email"], d["email_verified"] = email, verified
+	}
+	if phone != "" {
+		d["phone"], d["phone_verified"] = phone, verified
+	}
+	return d
+}
+
+// Metadata columns.
+const (
+	userMetadata = "raw_user_meta_data"
+	appMetadata  = "raw_app_meta_data"
+)
+
+// mergeMetadata sets the keys of data in a metadata column and removes those
+// that are null. Nested objects are replaced whole.
+func (w *work) mergeMetadata(userID, column string, data object) error {
+	set, remove := data.merge()
+	return w.exec("Error updating user", `
+		update auth.users set updated_at = $4, `+column+` =
+		  (case jsonb_typeof(`+column+`) when 'object' then `+column+` else '{}' end || $2::jsonb) - $3::text[]
+		where id = $1`, userID, string(set), remove, w.now)
+}
+
+// setProviders makes the providers of the app metadata those of the user's
+// identities, the oldest first.
+func (w *work) setProviders(userID string) error {
+	return w.exec("Database error updating user", setProvidersSQL, userID, w.now)
+}
+
+//go:embed queries/set_providers.sql
+var setProvidersSQL string
+
+// confirmEmail marks the user's address as theirs.
+func (w *work) confirmEmail(userID string) error {
+	if err := w.exec("Database error updating user", `
+		update auth.users set updated_at = $2, confirmation_token = '', email_confirmed_at = $2, raw_user_meta_data =
+		  case jsonb_typeof(raw_user_meta_data) when 'object' then raw_user_meta_data else '{}' end || '{"email_verified": true}'
+		where id = $1`, userID, w.now); err != nil {
+		return err
+	}
+	return w.clearCodes(userID)
+}
+
+// confirmPhone marks the user's number as theirs.
+func (w *work) confirmPhone(userID string) error {
+	if err := w.exec("Database error updating user", `
+		update auth.users set updated_at = $2, confirmation_token = '', phone_confirmed_at = $2
+		where id = $1`, userID, w.now); err != nil {
+		return err
+	}
+	return w.clearCodes(userID)
+}
