@@ -6,6 +6,7 @@ package catalog
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 )
 
@@ -44,6 +45,8 @@ type Snapshot struct {
 	Settings map[string]string
 	// ServerVersion is PostgreSQL's version number, 170004 for 17.4.
 	ServerVersion int
+	// HasGeoJSON tells that rows can be turned into GeoJSON.
+	HasGeoJSON bool
 
 	foreignKeys []*foreignKey
 	lineage     map[uint32]map[column][]string // relation → base column → its names in the relation
@@ -160,6 +163,14 @@ type Role struct {
 	Settings []Setting
 	// Isolation is default_transaction_isolation of the role, "" when not set.
 	Isolation string
+}
+
+// VersionSQL asks for the number of schema changes.
+const VersionSQL = `select count(*) from suparust.ddl_log`
+
+// IsVersion is true when the answer to VersionSQL is the snapshot's version.
+func (s *Snapshot) IsVersion(answer []byte) bool {
+	return string(answer) == strconv.FormatInt(s.Version, 10)
 }
 
 // Relation finds a relation by name, nil when there is none.

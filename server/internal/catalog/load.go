@@ -120,6 +120,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 		return nil, err
 	}
 	s.ServerVersion, _ = strconv.Atoi(string(version[0][1]))
+	s.HasGeoJSON = string(version[0][2]) == "t"
 	for _, r := range l.raw[relationsSQL] {
 		events, _ := strconv.Atoi(string(r[4]))
 		rel := &Relation{OID: oid(r[0]), Name: Name{string(r[1]), string(r[2])}, Kind: r[3][0],

@@ -8,7 +8,8 @@ const beginSQL = `begin isolation level repeatable read read only`
 
 const searchPathSQL = `select set_config('search_path', '', true)`
 
-const versionSQL = `select (select count(*) from suparust.ddl_log), current_setting('server_version_num')`
+const versionSQL = `select (select count(*) from suparust.ddl_log), current_setting('server_version_num'),
+       exists (select from pg_proc where proname = 'st_asgeojson')`
 
 const relationsSQL = `
 select c.oid, n.nspname, c.relname, c.relkind,

@@ -61,7 +61,24 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 	if _, err := conn.Exec(ctx, "listen "+Channel); err != nil {
 		return false, err
 	}
-	w.refresh(ctx)
+	// A burst of notifications is one reload; one that comes while a reload
+	// runs makes another afterwards.
+	dirty := make(chan struct{}, 1)
+	dirty <- struct{}{}
+	working, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-dirty:
+				w.refresh(working)
+			case <-working.Done():
+				return
+			}
+		}
+	}()
+	defer func() { stop(); <-done }()
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {
@@ -69,7 +86,10 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 		}
 		switch n.Payload {
 		case "", "reload schema", "reload config":
-			w.refresh(ctx)
+			select {
+			case dirty <- struct{}{}:
+			default:
+			}
 		}
 	}
 }

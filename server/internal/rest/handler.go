@@ -1,0 +1,340 @@
+// Package rest answers the REST dialect: it turns a request into one pipeline
+// of settings and a statement, and the statement's row into the answer. Its
+// subpackages do the parts that need no connection: request parses, plan
+// decides, sqlast writes the SQL.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/httpx"
+	"github.com/suparust/suparust/server/internal/rest/plan"
+	"github.com/suparust/suparust/server/internal/rest/request"
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// Handler serves the REST dialect. The path it sees has no prefix.
+type Handler struct {
+	cfg   Config
+	db    *session.DB
+	log   *slog.Logger
+	now   func() time.Time
+	cache *catalog.Cache
+	http  http.Handler
+
+	inForce atomic.Pointer[config]
+	zones   timezones
+
+	background context.Context
+	stop       context.CancelFunc
+	watching   sync.Once
+	done       sync.WaitGroup
+}
+
+// New makes a Handler. It opens no connection; the schema is read when the
+// first request needs it.
+func New(c Config) (*Handler, error) {
+	if c.DB == nil {
+		return nil, errors.New("rest: Config.DB is required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.MaxBody <= 0 {
+		c.MaxBody = defaultMaxBody
+	}
+	if len(c.Schemas) == 0 {
+		c.Schemas = []string{"public"}
+	}
+	for _, s := range c.Schemas {
+		if s == "pg_catalog" || s == "information_schema" {
+			return nil, errors.New("rest: the schema " + s + " cannot be exposed: remove it from the list of API schemas")
+		}
+	}
+	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now}
+	h.cache = catalog.NewCache(h.loadSchema)
+	h.http = httpx.Handle(h.serve, h.writeError)
+	h.background, h.stop = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Start is there for symmetry: the handler serves as soon as it was made.
+func (h *Handler) Start(context.Context) error { return nil }
+
+// Close stops the schema listener and waits for it.
+func (h *Handler) Close() error {
+	h.stop()
+	h.watching.Do(func() {}) // from now on none is started
+	h.done.Wait()
+	return nil
+}
+
+// Reload reads the schema anew and returns when it is in force.
+func (h *Handler) Reload(ctx context.Context) error { return h.cache.Refresh(ctx) }
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.http.ServeHTTP(w, r) }
+
+// loadSchema reads the schema over the pool. The list of exposed schemas may
+// itself stand in the database.
+func (h *Handler) loadSchema(ctx context.Context) (*catalog.Snapshot, error) {
+	var snapshot *catalog.Snapshot
+	err := h.db.With(ctx, func(conn *pgx.Conn) error {
+		schemas := h.cfg.Schemas
+		for range 2 {
+			s, err := catalog.Load(ctx, conn, schemas)
+			if err != nil {
+				return err
+			}
+			snapshot = s
+			wanted := h.cfg.effective(s).schemas
+			if slices.Equal(wanted, schemas) {
+				return nil
+			}
+			schemas = wanted
+		}
+		return nil
+	})
+	return snapshot, err
+}
+
+// watch starts the schema listener with the first request, so that a server
+// that serves no REST request needs no connection for it.
+func (h *Handler) watch() {
+	if h.cfg.ListenConn == nil {
+		return
+	}
+	h.watching.Do(func() {
+		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Logger: h.log}
+		h.done.Go(func() { w.Run(h.background) })
+	})
+}
+
+// config returns what is in force for a snapshot.
+func (h *Handler) config(s *catalog.Snapshot) *config {
+	if c := h.inForce.Load(); c != nil && c.snapshot == s {
+		return c
+	}
+	c := h.cfg.effective(s)
+	h.inForce.Store(c)
+	return c
+}
+
+// attempts bounds how often a request is planned anew because the schema
+// changed under it.
+const attempts = 20
+
+// SQLSTATEs of the server's own guards.
+const (
+	stateStale = "SRS01"
+	stateRows  = "SRS02"
+)
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	h.watch()
+	ctx := r.Context()
+	snapshot, err := h.cache.Get(ctx)
+	if err != nil {
+		return h.noSchema(err)
+	}
+	var body []byte
+	read := false
+	for range attempts {
+		cfg := h.config(snapshot)
+		who, err := h.caller(r, cfg)
+		if err != nil {
+			return err
+		}
+		req, rerr := request.Parse(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header,
+			request.Options{Schemas: cfg.schemas, AllowTx: cfg.allowTx, RootFunction: cfg.rootFn})
+		if rerr != nil {
+			return rerr
+		}
+		if req.TakesBody() {
+			if !read {
+				if body, err = httpx.ReadBody(w, r, h.cfg.MaxBody); err != nil {
+					return err
+				}
+				read = true
+			}
+			if rerr := req.ParseBody(body); rerr != nil {
+				return rerr
+			}
+		}
+		answer, err := h.answer(ctx, r, cfg, who, req)
+		if err == nil {
+			answer.write(w, r)
+			return nil
+		}
+		if !h.isStale(ctx, err, snapshot) {
+			return h.translate(err, who.authenticated)
+		}
+		if snapshot, err = h.cache.Reload(ctx, snapshot); err != nil {
+			return h.noSchema(err)
+		}
+	}
+	return &Error{Code: "PGRST002", Status: http.StatusServiceUnavailable, Message: "Could not query the database for the schema cache. Retrying.",
+		Details: "The schema keeps changing faster than a request can be planned."}
+}
+
+func (h *Handler) noSchema(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &Error{Code: "PGRST002", Status: http.StatusServiceUnavailable,
+		Message: "Could not query the database for the schema cache. Retrying.", Cause: err}
+}
+
+// answer plans the request over the snapshot and runs it.
+func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request) (*answer, error) {
+	if req.Method == http.MethodOptions {
+		return h.inspect(ctx, cfg, req)
+	}
+	if req.Resource == request.Root {
+		return nil, &Error{Code: "PGRST127", Status: http.StatusBadRequest, Message: "Feature not implemented",
+			Details: "The OpenAPI document is not available yet."}
+	}
+	p, perr := plan.Make(req, cfg.snapshot, plan.Options{
+		Schemas: cfg.schemas, MaxRows: cfg.maxRows, Aggregates: cfg.aggregates, SafeUpdate: h.cfg.SafeUpdate})
+	if perr != nil {
+		return nil, perr
+	}
+	if err := h.checkTimezone(ctx, req); err != nil {
+		return nil, err
+	}
+	settings := h.settings(r, cfg, who, req, p)
+	options := session.Options{ReadOnly: p.ReadOnly, Isolation: isolation(cfg, who, p),
+		Rollback: req.Prefs.Tx == request.TxRollback || req.Prefs.Tx == 0 && cfg.rollback}
+	var statements []session.Statement
+	main := 0
+	if cfg.preRequest != "" {
+		statements = append(statements, session.Statement{SQL: "select " + functionName(cfg.preRequest) + "()"})
+		main = 1
+	}
+	statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params})
+	if p.Estimate.SQL != "" {
+		statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
+	}
+	results, err := h.db.Do(ctx, settings, options, statements...)
+	if err != nil {
+		return nil, rowsError(err, p)
+	}
+	if len(results) != len(statements) || len(results[main].Rows) != 1 {
+		return nil, errors.New("rest: the statement did not give its one row")
+	}
+	return respond(req, p, cfg, results[main:])
+}
+
+// functionName quotes schema.name.
+func functionName(name string) string {
+	for i := range len(name) {
+		if name[i] == '.' {
+			return pgx.Identifier{name[:i], name[i+1:]}.Sanitize()
+		}
+	}
+	return pgx.Identifier{name}.Sanitize()
+}
+
+func isolation(cfg *config, who *caller, p *plan.Plan) string {
+	level := ""
+	if role := cfg.snapshot.Roles[who.role]; role != nil {
+		level = role.Isolation
+	}
+	if p.Isolation != "" && slices.Contains(cfg.hoisted, "default_transaction_isolation") {
+		level = p.Isolation
+	}
+	switch level {
+	case session.RepeatableRead, session.Serializable:
+		return level
+	}
+	return ""
+}
+
+// rowsError words the server's own check of the number of rows.
+func rowsError(err error, p *plan.Plan) error {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != stateRows {
+		return err
+	}
+	switch {
+	case p.Kind == plan.Upsert:
+		return &Error{Code: "PGRST115", Status: http.StatusBadRequest, Message: "Payload values do not match URL in primary key column(s)"}
+	case p.Media.Kind == plan.Object && !p.LimitsRows:
+		return notSingular(pe.Detail)
+	default:
+		return &Error{Code: "PGRST124", Status: http.StatusBadRequest,
+			Message: "Query result exceeds max-affected preference constraint", Details: "The query affects " + pe.Detail + " rows"}
+	}
+}
+
+func notSingular(rows string) *Error {
+	return &Error{Code: "PGRST116", Status: http.StatusNotAcceptable,
+		Message: "Cannot coerce the result to a single JSON object", Details: "The result contains " + rows + " rows"}
+}
+
+// isStale tells whether a request failed because its plan was made for an
+// older schema: the guard in the settings says so, or something was not found
+// that a newer schema may have.
+func (h *Handler) isStale(ctx context.Context, err error, s *catalog.Snapshot) bool {
+	var pe *pgconn.PgError
+	var e *Error
+	switch {
+	case errors.As(err, &pe):
+		switch pe.Code {
+		case stateStale:
+			return true
+		case "42P01", "42703", "42883", "42804", "0A000", "42704", "42P10":
+			return h.changed(ctx, s)
+		}
+	case errors.As(err, &e):
+		switch e.Code {
+		case "PGRST205", "PGRST202", "PGRST203", "PGRST204", "PGRST200", "PGRST201", "PGRST118", "PGRST105":
+			return h.changed(ctx, s)
+		}
+	}
+	return false
+}
+
+// changed asks the database for its schema version.
+func (h *Handler) changed(ctx context.Context, s *catalog.Snapshot) bool {
+	results, err := h.db.Do(ctx, nil, session.Options{ReadOnly: true}, session.Statement{SQL: catalog.VersionSQL})
+	if err != nil || len(results) != 1 || len(results[0].Rows) != 1 {
+		return false // the request's own error is the one to show
+	}
+	return !s.IsVersion(results[0].Rows[0][0])
+}
+
+// inspect answers OPTIONS. No statement guards it, so the version is asked for.
+func (h *Handler) inspect(ctx context.Context, cfg *config, req *request.Request) (*answer, error) {
+	if h.changed(ctx, cfg.snapshot) {
+		return nil, &pgconn.PgError{Code: stateStale}
+	}
+	info, err := plan.Inspect(req, cfg.snapshot)
+	if err != nil {
+		return nil, err
+	}
+	a := newAnswer(http.StatusOK)
+	a.emptyLength = true
+	for i, m := range info.Allow {
+		if i > 0 {
+			m = a.header.Get("Allow") + "," + m
+		}
+		a.header.Set("Allow", m)
+	}
+	a.header.Set("Access-Control-Allow-Origin", "*")
+	return a, nil
+}

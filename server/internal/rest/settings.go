@@ -1,0 +1,132 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/rest/plan"
+	"github.com/suparust/suparust/server/internal/rest/request"
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// settings are what the transaction of a request runs under.
+func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) *session.Settings {
+	headers, cookies := requestHeaders(r)
+	s := &session.Settings{
+		SearchPath: cfg.searchPaths[req.Schema], Role: who.role, Claims: who.claims, Subject: who.subject, ClaimRole: who.role,
+		Method: req.Method, Path: req.Path, Headers: headers, Cookies: cookies, Timezone: req.Prefs.Timezone,
+		RequestID: gateway.RequestID(r.Context()), SchemaVersion: &cfg.snapshot.Version,
+	}
+	if role := cfg.snapshot.Roles[who.role]; role != nil {
+		for _, x := range role.Settings {
+			s.RoleSettings = append(s.RoleSettings, session.Setting(x))
+		}
+	}
+	for _, x := range p.FunctionSettings {
+		if hoisted(cfg.hoisted, x) {
+			s.Extra = append(s.Extra, session.Setting(x))
+		}
+	}
+	s.Extra = append(s.Extra, h.cfg.AppSettings...)
+	return s
+}
+
+// hoisted tells whether a function's setting is set before it is called; an
+// entry is a name, or the beginning of one.
+func hoisted(list []string, x catalog.Setting) bool {
+	return slices.ContainsFunc(list, func(name string) bool {
+		return name != "default_transaction_isolation" && strings.HasPrefix(x.Name, name)
+	})
+}
+
+// requestHeaders writes the headers and the cookies as JSON objects.
+func requestHeaders(r *http.Request) (headers, cookies []byte) {
+	headers = append(make([]byte, 0, 1024), '{')
+	first := true
+	member := func(name, value string) {
+		if !first {
+			headers = append(headers, ',')
+		}
+		first = false
+		headers = appendJSON(headers, name)
+		headers = append(headers, ':')
+		headers = appendJSON(headers, value)
+	}
+	if r.Host != "" {
+		member("host", r.Host)
+	}
+	for name, values := range r.Header {
+		if name != "Cookie" && len(values) > 0 {
+			member(strings.ToLower(name), values[0])
+		}
+	}
+	headers = append(headers, '}')
+	cookies = append(make([]byte, 0, 2), '{')
+	for i, c := range r.Cookies() {
+		if i > 0 {
+			cookies = append(cookies, ',')
+		}
+		cookies = appendJSON(cookies, c.Name)
+		cookies = append(cookies, ':')
+		cookies = appendJSON(cookies, c.Value)
+	}
+	return headers, append(cookies, '}')
+}
+
+// appendJSON writes a JSON string.
+func appendJSON(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, err := json.Marshal(s)
+			if err != nil {
+				return append(b, `""`...)
+			}
+			return append(b, text...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// timezones are the names PostgreSQL knows, read once when a request names one.
+type timezones struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// checkTimezone drops a time zone that PostgreSQL does not know, or refuses it
+// where the client wants its preferences handled strictly.
+func (h *Handler) checkTimezone(ctx context.Context, req *request.Request) error {
+	if req.Prefs.Timezone == "" {
+		return nil
+	}
+	h.zones.mu.Lock()
+	defer h.zones.mu.Unlock()
+	if h.zones.names == nil {
+		results, err := h.db.Do(ctx, nil, session.Options{}, session.Statement{SQL: "select name from pg_timezone_names", Unprepared: true})
+		if err != nil {
+			return err
+		}
+		names := make(map[string]bool, len(results[0].Rows))
+		for _, row := range results[0].Rows {
+			names[string(row[0])] = true
+		}
+		h.zones.names = names
+	}
+	if h.zones.names[req.Prefs.Timezone] {
+		return nil
+	}
+	if req.Prefs.Handling == request.Strict {
+		return &Error{Code: "PGRST122", Status: http.StatusBadRequest, Message: "Invalid preferences given with handling=strict",
+			Details: "Invalid preferences: timezone=" + req.Prefs.Timezone}
+	}
+	req.Prefs.Timezone = ""
+	return nil
+}
