@@ -19,6 +19,7 @@ create table if not exists realtime.messages_default partition of realtime.messa
 create index if not exists messages_inserted_at_topic_index on realtime.messages (inserted_at desc, topic)
   where extension = 'broadcast' and private is true;
 alter table realtime.messages enable row level security;
+alter table realtime.messages_default enable row level security;
 
 create or replace function realtime.topic() returns text
   language sql stable

@@ -19,7 +19,9 @@ create or replace function suparust.ddl_changed() returns event_trigger
   as $fn$
   begin
     if tg_event = 'sql_drop' then
-      perform from pg_event_trigger_dropped_objects() where not is_temporary limit 1;
+      -- What goes along with a dropped object, such as the rule of a temporary
+      -- view, is not always marked as temporary.
+      perform from pg_event_trigger_dropped_objects() where original and not is_temporary limit 1;
     else
       perform from pg_event_trigger_ddl_commands()
       where schema_name is distinct from 'pg_temp'

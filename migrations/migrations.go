@@ -130,6 +130,9 @@ func Apply(ctx context.Context, conn *pgx.Conn, o Options) (err error) {
 	if o.Password == "" {
 		o.Password = "postgres"
 	}
+	if err := requireSuperuser(ctx, conn, o); err != nil {
+		return err
+	}
 	if _, err := conn.Exec(ctx, begin); err != nil {
 		return fmt.Errorf("open the transaction for the platform's objects: %w", err)
 	}
@@ -142,9 +145,6 @@ func Apply(ctx context.Context, conn *pgx.Conn, o Options) (err error) {
 			err = errors.Join(err, rbErr)
 		}
 	}()
-	if err := requireSuperuser(ctx, conn, o); err != nil {
-		return err
-	}
 	if _, err := conn.Exec(ctx, "select pg_advisory_xact_lock($1)", lockKey); err != nil {
 		return fmt.Errorf("wait for another process that prepares this database: %w", err)
 	}
@@ -153,9 +153,12 @@ func Apply(ctx context.Context, conn *pgx.Conn, o Options) (err error) {
 		return err
 	}
 	if len(pending) > 0 {
-		if err := run(ctx, conn, fresh, pending); err != nil {
-			return err
-		}
+		err = run(ctx, conn, fresh, pending)
+	} else {
+		err = emptyLog(ctx, conn)
+	}
+	if err != nil {
+		return err
 	}
 	if err := applyOptions(ctx, conn, o); err != nil {
 		return err
@@ -241,10 +244,19 @@ func run(ctx context.Context, conn *pgx.Conn, fresh bool, pending []file) error 
 		return fmt.Errorf("record the applied platform files: %w", err)
 	}
 	if fresh {
-		// Nobody has made a plan for this database yet.
-		if _, err := conn.Exec(ctx, "truncate suparust.ddl_log"); err != nil {
-			return fmt.Errorf("empty the schema's change log: %w", err)
-		}
+		return emptyLog(ctx, conn)
+	}
+	// The files have changed a schema that another process may be serving: it has
+	// to find a row that it does not know.
+	return nil
+}
+
+// emptyLog starts the schema's change log anew, so that counting it stays cheap
+// and no row of another cluster, which a dump may have brought here, stands for a
+// transaction of this one. A process with an older count loads its schema again.
+func emptyLog(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, "delete from suparust.ddl_log"); err != nil {
+		return fmt.Errorf("empty the schema's change log: %w", err)
 	}
 	return nil
 }

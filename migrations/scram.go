@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 )
 
 // scramRounds is PostgreSQL's own number of iterations.
@@ -57,13 +57,11 @@ func verifies(verifier, password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(got, want) == 1
 }
 
-// scramKeys are the stored key and the server key of RFC 5802. A password that
-// the string preparation refuses is taken as it is, as PostgreSQL does.
+// scramKeys are the stored key and the server key of RFC 5802. Of the string
+// preparation that clients apply to a password only the normal form matters:
+// what it forbids PostgreSQL's clients send as it is.
 func scramKeys(password string, salt []byte, rounds int) (stored, server []byte, err error) {
-	if prepared, err := precis.OpaqueString.String(password); err == nil {
-		password = prepared
-	}
-	salted, err := pbkdf2.Key(sha256.New, password, salt, rounds, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, norm.NFKC.String(password), salt, rounds, sha256.Size)
 	if err != nil {
 		return nil, nil, fmt.Errorf("derive the password's key: %w", err)
 	}
