@@ -25,9 +25,11 @@ func (p *Project) Hash() (string, error) {
 		Migrations, Seed bool
 		Expose           bool
 		Vault            map[string]Secret
+		Storage          bool
 		Buckets          map[string]Bucket
 	}{
-		p.Config.DB.Migrations.Enabled, p.Config.DB.Seed.Enabled, p.exposesNewTables(), p.Config.DB.Vault, p.Config.Storage.Buckets,
+		p.Config.DB.Migrations.Enabled, p.Config.DB.Seed.Enabled, p.exposesNewTables(), p.Config.DB.Vault,
+		p.Config.Storage.Enabled, p.Config.Storage.Buckets,
 	})
 	if err != nil {
 		return "", fmt.Errorf("hash the project's settings: %w", err)
