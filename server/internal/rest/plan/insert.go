@@ -156,6 +156,6 @@ func defaultedRows(body []byte, array bool, typed []sqlast.TypedColumn, defaults
 	return []sqlast.From{
 		sqlast.Record{Fn: sqlast.JSONBElements, Arg: doc, As: docName},
 		sqlast.Record{Fn: sqlast.JSONBRecord, As: bodyName, Columns: typed, Lateral: true,
-			Arg: sqlast.Binary{Op: sqlast.Concat, Left: object, Right: sqlast.Column{Of: sqlast.Ref{Name: docName}, Name: docName}}},
+			Arg: sqlast.Binary{Op: sqlast.Concat, Left: object, Right: sqlast.Column{Of: sqlast.Ref{Name: docName}, Name: "value"}}},
 	}
 }
