@@ -64,7 +64,8 @@ func TestApplyAgainWritesFiles(t *testing.T) {
 		revoke usage on schema public from anon;
 		create policy mine on storage.objects for select using (true);
 		create table public.notes (id int primary key, author uuid references auth.users);
-		alter role anon set statement_timeout = '42s';`)
+		alter role anon set statement_timeout = '42s';
+		create function public.frozen() returns event_trigger language plpgsql as $$ begin raise 'frozen'; end $$;`)
 	admin.exec(`
 		drop function storage.search_v2;
 		drop trigger protect_objects_delete on storage.objects;
@@ -73,8 +74,11 @@ func TestApplyAgainWritesFiles(t *testing.T) {
 		drop event trigger suparust_ddl;
 		delete from auth.schema_migrations where version > '2025';
 		insert into auth.users (id) values ('11111111-1111-1111-1111-111111111111');
-		update suparust.migrations set checksum = 'of an older release';`)
+		update suparust.migrations set checksum = 'of an older release';
+		delete from suparust.ddl_log;
+		create event trigger frozen on ddl_command_end execute function public.frozen();`)
 	c.apply(t, migrations.Options{})
+	admin.exec("drop event trigger frozen")
 
 	if got := admin.one(`select to_regprocedure('storage.search_v2(text,text,int,int,text,text,text,text)') is not null,
 		(select count(*) from pg_trigger where tgname = 'protect_objects_delete'),

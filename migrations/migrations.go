@@ -67,6 +67,7 @@ var load = sync.OnceValues(func() ([]file, string) {
 	}
 	list := make([]file, 0, len(entries))
 	whole := sha256.New()
+	whole.Write([]byte(history))
 	for _, e := range entries {
 		text, err := files.ReadFile(e.Name())
 		if err != nil {
@@ -95,8 +96,9 @@ func Version() string {
 const lockKey int64 = 0x5355504152555354 // "SUPARUST"
 
 // begin opens the transaction. Nothing of it may reach the server's log, for the
-// statements carry secrets, and nothing may depend on settings of the role or the
-// database that it happens to run in.
+// statements carry secrets; nothing may depend on settings of the role or the
+// database that it happens to run in; and no trigger of a project, event triggers
+// among them, may run with the rights of a superuser or stop the update.
 const begin = `
 begin read write;
 set local log_statement = 'none';
@@ -109,6 +111,7 @@ set local idle_in_transaction_session_timeout = 0;
 set local search_path = '';
 set local check_function_bodies = off;
 set local jit = off;
+set local session_replication_role = replica;
 `
 
 // history makes the table of applied files; its schema gets its proper owner as
@@ -246,8 +249,11 @@ func run(ctx context.Context, conn *pgx.Conn, fresh bool, pending []file) error 
 	if fresh {
 		return emptyLog(ctx, conn)
 	}
-	// The files have changed a schema that another process may be serving: it has
-	// to find a row that it does not know.
+	// The event triggers rested, but a process that serves this database has to
+	// learn of the change.
+	if _, err := conn.Exec(ctx, `insert into suparust.ddl_log default values; notify pgrst, 'reload schema'`); err != nil {
+		return fmt.Errorf("log the change of the schema: %w", err)
+	}
 	return nil
 }
 
