@@ -1,0 +1,5 @@
+create table half (id int);
+
+create policy p on half
+	using (owner = auth.uid());
+select 1;

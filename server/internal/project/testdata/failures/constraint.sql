@@ -1,0 +1,5 @@
+create table half (id int primary key);
+insert into half values (1);
+-- twice
+insert into half
+  values (1);

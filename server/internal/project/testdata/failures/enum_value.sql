@@ -1,0 +1,3 @@
+create table half (id int);
+alter type base_mood add value 'b';
+select 'b'::base_mood;

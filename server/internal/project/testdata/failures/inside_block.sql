@@ -1,0 +1,4 @@
+begin;
+create table half (id int);
+vacuum base;
+commit;

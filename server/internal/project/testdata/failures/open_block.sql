@@ -1,0 +1,2 @@
+begin;
+create table half (id int);

@@ -1,0 +1,5 @@
+create table half (id int);
+do $$
+begin
+  perform * from nowhere;
+end $$;

@@ -1,0 +1,3 @@
+create table half (id int);
+\i other.sql
+select 1;

@@ -1,0 +1,2 @@
+create table half (id int);
+create tabel other (id int);
