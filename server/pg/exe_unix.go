@@ -1,0 +1,5 @@
+//go:build unix
+
+package pg
+
+func exe(name string) string { return name }

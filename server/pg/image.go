@@ -1,0 +1,140 @@
+package pg
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// image is a data directory in memory, ready to be written out many times.
+type image struct {
+	dirs  []string // slash-separated, parents before children, without the root itself
+	files []imageFile
+	bytes int64
+}
+
+type imageFile struct {
+	dir  int // index into dirs, -1 for the root
+	name string
+	data []byte
+}
+
+// readImage reads a data directory from disk into memory.
+func readImage(root string) (*image, error) {
+	im := &image{}
+	index := map[string]int{".": -1}
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil || rel == "." {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case d.IsDir():
+			index[rel] = len(im.dirs)
+			im.dirs = append(im.dirs, rel)
+		case d.Type().IsRegular():
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			im.files = append(im.files, imageFile{dir: index[path.Dir(rel)], name: path.Base(rel), data: data})
+			im.bytes += int64(len(data))
+		default:
+			return fmt.Errorf("%s is neither a file nor a directory: tablespaces are not supported in a template", rel)
+		}
+		return nil
+	})
+	return im, err
+}
+
+// writeTar writes the image as a tar stream.
+func (im *image) writeTar(w io.Writer) error {
+	tw := tar.NewWriter(w)
+	for _, d := range im.dirs {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: d + "/", Mode: 0o700}); err != nil {
+			return err
+		}
+	}
+	for _, f := range im.files {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: im.pathOf(f), Mode: 0o600, Size: int64(len(f.data))}); err != nil {
+			return err
+		}
+		if _, err := tw.Write(f.data); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+func (im *image) pathOf(f imageFile) string {
+	if f.dir < 0 {
+		return f.name
+	}
+	return im.dirs[f.dir] + "/" + f.name
+}
+
+var errBadImage = errors.New("not a data directory's archive")
+
+// parseImage reads a tar stream that is whole in memory; the files' contents stay slices of it.
+func parseImage(b []byte) (*image, error) {
+	im := &image{}
+	index := map[string]int{".": -1}
+	r := bytes.NewReader(b)
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errBadImage, err)
+		}
+		name := strings.TrimSuffix(h.Name, "/")
+		if !fs.ValidPath(name) || name == "." {
+			return nil, fmt.Errorf("%w: entry %q", errBadImage, h.Name)
+		}
+		dir, ok := index[path.Dir(name)]
+		if !ok {
+			return nil, fmt.Errorf("%w: entry %q before its directory", errBadImage, h.Name)
+		}
+		switch h.Typeflag {
+		case tar.TypeDir:
+			index[name] = len(im.dirs)
+			im.dirs = append(im.dirs, name)
+		case tar.TypeReg:
+			at := int64(len(b)) - int64(r.Len())
+			if h.Size < 0 || h.Size > int64(r.Len()) {
+				return nil, fmt.Errorf("%w: entry %q is cut off", errBadImage, h.Name)
+			}
+			im.files = append(im.files, imageFile{dir: dir, name: path.Base(name), data: b[at : at+h.Size : at+h.Size]})
+			im.bytes += h.Size
+		default:
+			return nil, fmt.Errorf("%w: entry %q has type %q", errBadImage, h.Name, h.Typeflag)
+		}
+	}
+	if len(im.files) == 0 {
+		return nil, fmt.Errorf("%w: it is empty", errBadImage)
+	}
+	return im, nil
+}
+
+// has tells whether the image holds a file.
+func (im *image) has(name string) bool {
+	for _, f := range im.files {
+		if im.pathOf(f) == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,7 @@
+//go:build !linux && !(darwin && !ios)
+
+package pg
+
+func removeSharedMemory(int) {}
+
+func sharedMemoryInUse(int) bool { return false }

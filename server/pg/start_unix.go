@@ -1,0 +1,134 @@
+//go:build unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// startLimit bounds the start of a clone when the caller's context does not.
+const startLimit = 60 * time.Second
+
+// startSlots keep parallel tests from starting more servers at once than there are processors: together they would all be late.
+var startSlots = make(chan struct{}, max(2, runtime.NumCPU()))
+
+// Start starts a cluster and returns when it accepts connections: a clone of the template, or with DataDir a durable one.
+func Start(ctx context.Context, c Config) (*Cluster, error) {
+	c.setDefaults()
+	if c.DataDir != "" {
+		return startDurable(ctx, c)
+	}
+	return startClone(ctx, c)
+}
+
+func startClone(ctx context.Context, c Config) (*Cluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	tmpl, err := c.template(ctx)
+	if err != nil {
+		return nil, err
+	}
+	acct, err := processAccount()
+	if err != nil {
+		return nil, err
+	}
+	args, err := settingArgs(tmpl.bin.Major, cloneSettings, c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case startSlots <- struct{}{}:
+		defer func() { <-startSlots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	dir, err := cloneTemplate(tmpl.image, acct, c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	cl := &Cluster{dir: dir, bin: tmpl.bin, dataDir: filepath.Join(dir.path, dataName), listen: c.ListenAddr, logger: c.Logger}
+	cl.srv, err = launch{
+		bin: tmpl.bin, acct: acct, dataDir: cl.dataDir, sockDir: dir.path, logPath: logPath(c, dir),
+		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGQUIT,
+	}.start(ctx)
+	if err != nil {
+		return nil, errors.Join(err, dir.remove())
+	}
+	if err := cl.connectFirst(ctx, c); err != nil {
+		return nil, errors.Join(err, cl.Stop())
+	}
+	return cl, nil
+}
+
+func (c *Config) template(ctx context.Context) (*Template, error) {
+	if c.Template != nil {
+		return c.Template, nil
+	}
+	if c.LoadTemplate != nil {
+		return c.LoadTemplate(ctx)
+	}
+	return nil, errors.New("pg: Config needs a Template")
+}
+
+func logPath(c Config, dir *runDir) string {
+	if c.LogFile != "" {
+		return c.LogFile
+	}
+	return filepath.Join(dir.path, "postgres.log")
+}
+
+// connectFirst opens the connection that TakeConn hands over.
+func (c *Cluster) connectFirst(ctx context.Context, cfg Config) error {
+	cc, err := c.ConnConfig(cfg.FirstUser, cfg.FirstDatabase)
+	if err != nil {
+		return err
+	}
+	conn, err := pgconn.ConnectConfig(ctx, &cc.Config)
+	if err != nil {
+		return fmt.Errorf("PostgreSQL runs but refuses its first connection: %w\n%s", err, c.LogTail(20))
+	}
+	c.first = conn
+	return nil
+}
+
+// Stop stops the server. An ephemeral cluster is stopped at once and its directory removed; a durable one writes its
+// last checkpoint and keeps its data. Further calls return the first one's result.
+func (c *Cluster) Stop() error {
+	c.stopOnce.Do(func() { c.stopErr = c.stop() })
+	return c.stopErr
+}
+
+// durableStopLimit is how long a durable server may take for its last checkpoint.
+const durableStopLimit = 60 * time.Second
+
+func (c *Cluster) stop() error {
+	if conn := c.TakeConn(); conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = conn.Close(ctx)
+		cancel()
+	}
+	var errs []error
+	if c.durable {
+		if !c.srv.stop(syscall.SIGINT, durableStopLimit) {
+			errs = append(errs, fmt.Errorf("PostgreSQL did not finish its last checkpoint within %s and was stopped at once; its next start recovers the data in %s", durableStopLimit, c.dataDir))
+		}
+	} else if !c.srv.stop(syscall.SIGQUIT, stopGrace) {
+		c.logger.Warn("PostgreSQL did not stop when told and was killed", "pid", c.srv.pid)
+	}
+	if c.release != nil {
+		errs = append(errs, c.release())
+	}
+	if err := c.dir.remove(); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, fmt.Errorf("the run directory could not be removed: %w", err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,184 @@
+//go:build unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// buildLimit bounds the making of a template. A project's seeds may take their time.
+const buildLimit = 30 * time.Minute
+
+// hostRules is the template's pg_hba.conf: the unix socket is guarded by its directory, TCP asks for a password.
+const hostRules = `local all         all               trust
+local replication all               trust
+host  all         all 127.0.0.1/32  scram-sha-256
+host  all         all ::1/128       scram-sha-256
+host  all         all all           scram-sha-256
+host  replication all all           scram-sha-256
+`
+
+// serverConf replaces initdb's commented postgresql.conf. The rest comes on the command line.
+const serverConf = `timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'iso, mdy'
+default_text_search_config = 'pg_catalog.english'
+lc_messages = 'C'
+lc_monetary = 'C'
+lc_numeric = 'C'
+lc_time = 'C'
+`
+
+// builder is a template's cluster while it is filled.
+type builder struct {
+	bin  *Binaries
+	acct account
+	dir  *runDir
+	port int
+	stop func() error // clean shutdown
+}
+
+func (b *builder) dataDir() string { return filepath.Join(b.dir.path, dataName) }
+
+func (b *builder) dsn(user, db string) string {
+	q := func(s string) string { return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'" }
+	return "host=" + q(b.dir.path) + " port=" + strconv.Itoa(b.port) + " user=" + q(user) + " dbname=" + q(db) + " sslmode=disable"
+}
+
+// buildImage makes a cluster, fills, trims and stops it, and reads its data directory.
+func buildImage(ctx context.Context, s TemplateSpec) (_ *image, err error) {
+	ctx, cancel := context.WithTimeout(ctx, buildLimit)
+	defer cancel()
+	acct, err := processAccount()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	b, err := startBuilder(ctx, s, acct)
+	if err != nil {
+		return nil, fmt.Errorf("the template's cluster could not be made: %w", err)
+	}
+	defer func() {
+		if rerr := b.dir.remove(); rerr != nil {
+			err = errors.Join(err, rerr)
+		}
+	}()
+	if s.Build != nil {
+		err = s.Build(ctx, b.dsn)
+	}
+	if err == nil {
+		err = b.trimDatabases(ctx)
+	}
+	if err = errors.Join(err, b.stop()); err != nil {
+		return nil, err
+	}
+	if err := trimFiles(b.dataDir()); err != nil {
+		return nil, err
+	}
+	im, err := readImage(b.dataDir())
+	if err != nil {
+		return nil, err
+	}
+	s.Logger.Debug("template built", "duration", time.Since(began), "bytes", im.bytes, "files", len(im.files))
+	return im, im.complete()
+}
+
+// startBuilder makes the cluster with embedded-postgres, or without it where it cannot work.
+func startBuilder(ctx context.Context, s TemplateSpec, acct account) (*builder, error) {
+	base := memoryBase
+	if !roomInMemory(base, 200<<20) {
+		var err error
+		if base, err = diskBase(acct); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := newRunDir(base, acct)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{bin: s.Binaries, acct: acct, dir: dir}
+	err = b.startWithLibrary(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.Logger.Debug("embedded-postgres cannot make the template's cluster here, initdb is called instead", "error", err)
+		err = errors.Join(os.RemoveAll(b.dataDir()), b.startDirectly(ctx))
+	}
+	if err != nil {
+		return nil, errors.Join(err, dir.remove())
+	}
+	return b, nil
+}
+
+// initdbFlags make a small cluster whose sort order is the same on every machine.
+func initdbFlags(major int) []string {
+	flags := []string{"--no-sync", "--no-instructions", "--wal-segsize=1", "--encoding=UTF8"}
+	if major >= 17 {
+		flags = append(flags, "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+	} else {
+		flags = append(flags, "--locale=C.UTF-8")
+	}
+	if major >= 18 {
+		flags = append(flags, "--no-data-checksums")
+	}
+	return flags
+}
+
+// startDirectly calls initdb and postgres itself.
+func (b *builder) startDirectly(ctx context.Context) error {
+	if err := b.initdb(ctx); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.dataDir(), "pg_hba.conf"), []byte(hostRules), 0o600); err != nil {
+		return err
+	}
+	args, err := settingArgs(b.bin.Major, cloneSettings, nil)
+	if err != nil {
+		return err
+	}
+	srv, err := launch{
+		bin: b.bin, acct: b.acct, dataDir: b.dataDir(), sockDir: b.dir.path,
+		logPath: filepath.Join(b.dir.path, "postgres.log"), args: args, onDeath: syscall.SIGQUIT,
+	}.start(ctx)
+	if err != nil {
+		return err
+	}
+	b.port = srv.port
+	b.stop = func() error {
+		if !srv.stop(syscall.SIGINT, time.Minute) {
+			return errors.New("the template's cluster did not stop cleanly")
+		}
+		return nil
+	}
+	return nil
+}
+
+// trimDatabases drops what a clone does not need and leaves the rest in its final form.
+func (b *builder) trimDatabases(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, b.dsn(libraryUser, "postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for _, stmt := range []string{
+		"alter database template0 is_template false",
+		"alter database template1 is_template false",
+		"drop database template0",
+		"drop database template1",
+		"vacuum (freeze, analyze)",
+		"checkpoint",
+	} {
+		if _, err := conn.Exec(ctx, stmt); err != nil {
+			return fmt.Errorf("trimming the template: %s: %w", stmt, err)
+		}
+	}
+	return nil
+}

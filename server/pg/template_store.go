@@ -1,0 +1,205 @@
+package pg
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/klauspost/compress/zstd"
+)
+
+// The cache keeps a template as <key>-<checksum>.tar.zst: its name says what must be in it.
+const (
+	templateSuffix    = ".tar.zst"
+	maxTemplates      = 24
+	maxTemplatesBytes = 1 << 30
+	maxTemplateBytes  = 8 << 30 // unpacked
+)
+
+// loadImage reads a template from the cache or builds it, one process at a time.
+func loadImage(ctx context.Context, s TemplateSpec, key string) (*image, error) {
+	dir := filepath.Join(s.CacheDir, "templates")
+	if im := readStored(dir, key, s); im != nil {
+		return im, nil
+	}
+	dir, lock, err := lockTemplate(ctx, s, key)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		s.Logger.Warn("the cache cannot be written, so the template is built for this process only: set SUPARUST_CACHE_DIR to a writable directory", "cache", s.CacheDir, "error", err)
+		return buildImage(ctx, s)
+	}
+	defer lock.Close()
+	if im := readStored(dir, key, s); im != nil { // another process has built it
+		return im, nil
+	}
+	im, err := buildImage(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := store(dir, key, im); err != nil {
+		s.Logger.Warn("the template could not be kept in the cache and will be built again next time", "cache", dir, "error", err)
+		return im, nil
+	}
+	evict(dir, key)
+	return im, nil
+}
+
+func lockTemplate(ctx context.Context, s TemplateSpec, key string) (string, *flock.Flock, error) {
+	dir, err := makeCacheDir(s.CacheDir, "templates")
+	if err != nil {
+		return "", nil, err
+	}
+	lock := flock.New(filepath.Join(dir, key+".lock"))
+	ok, err := lock.TryLock()
+	if err == nil && !ok {
+		s.Logger.Info("another process is building the template, waiting for it")
+		_, err = lock.TryLockContext(ctx, 20*time.Millisecond)
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, lock.Close())
+	}
+	return dir, lock, nil
+}
+
+func storedNames(dir, key string) []string {
+	names, err := filepath.Glob(filepath.Join(dir, key+"-*"+templateSuffix))
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// readStored returns the stored template, or nil when there is none that is whole.
+func readStored(dir, key string, s TemplateSpec) *image {
+	for _, name := range storedNames(dir, key) {
+		im, err := readStoredFile(name, key)
+		if err == nil {
+			now := time.Now()
+			_ = os.Chtimes(name, now, now) // what was used last is kept longest; a read-only cache has no such order
+			return im
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		s.Logger.Warn("the cached template is damaged and is built again", "file", name, "error", err)
+		_ = os.Remove(name)
+	}
+	return nil
+}
+
+func readStoredFile(name, key string) (*image, error) {
+	packed, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(packed)
+	want := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), key+"-"), templateSuffix)
+	if hex.EncodeToString(sum[:16]) != want {
+		return nil, ErrChecksum
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxTemplateBytes))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	plain, err := dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, err
+	}
+	im, err := parseImage(plain)
+	if err != nil {
+		return nil, err
+	}
+	return im, im.complete()
+}
+
+// complete checks that the files without which no server starts are there.
+func (im *image) complete() error {
+	for _, name := range []string{"PG_VERSION", "global/pg_control", "pg_hba.conf", "postgresql.conf"} {
+		if !im.has(name) {
+			return fmt.Errorf("%w: %s is missing", errBadImage, name)
+		}
+	}
+	return nil
+}
+
+// store writes the template beside its place and renames it there.
+func store(dir, key string, im *image) error {
+	f, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	h := sha256.New()
+	enc, err := zstd.NewWriter(io.MultiWriter(f, h), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	if err != nil {
+		return err
+	}
+	if err := im.writeTar(enc); err != nil {
+		return errors.Join(err, enc.Close())
+	}
+	if err := errors.Join(enc.Close(), f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	name := key + "-" + hex.EncodeToString(h.Sum(nil)[:16]) + templateSuffix
+	return os.Rename(f.Name(), filepath.Join(dir, name))
+}
+
+// evict removes the templates that were not used for the longest time, beyond a number and a size, and what dead
+// processes left unfinished.
+func evict(dir, keep string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	type stored struct {
+		name string
+		size int64
+		used time.Time
+	}
+	var all []stored
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), ".new-") && time.Since(info.ModTime()) > time.Hour:
+			_ = os.Remove(path)
+		case strings.HasSuffix(e.Name(), ".lock") && time.Since(info.ModTime()) > 24*time.Hour:
+			removeFreeLock(path)
+		case strings.HasSuffix(e.Name(), templateSuffix) && !strings.HasPrefix(e.Name(), keep+"-"):
+			all = append(all, stored{path, info.Size(), info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b stored) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })
+	var total int64
+	for i, t := range all {
+		total += t.size
+		if i+1 >= maxTemplates || total > maxTemplatesBytes {
+			_ = os.Remove(t.name)
+		}
+	}
+}
+
+func removeFreeLock(path string) {
+	lock := flock.New(path)
+	if ok, err := lock.TryLock(); err == nil && ok {
+		_ = os.Remove(path)
+	}
+	_ = lock.Close()
+}
