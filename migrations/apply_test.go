@@ -120,13 +120,7 @@ func TestApplyTogether(t *testing.T) {
 	} {
 		t.Run(strings.Join(databases, "+"), func(t *testing.T) {
 			t.Parallel()
-			c := startBare(t)
-			admin := c.connect(t, "supabase_admin")
-			for _, d := range databases {
-				if d != "postgres" {
-					admin.exec("create database " + d)
-				}
-			}
+			c := startFrom(t, several)
 			var wg sync.WaitGroup
 			errs := make([]error, len(databases))
 			ready := make(chan struct{})

@@ -16,19 +16,38 @@ import (
 )
 
 // bare is a template without anything of ours: these tests are about what Apply
-// makes of it.
-var bare = sync.OnceValues(func() (*pg.Template, error) {
-	ctx := context.Background()
-	bin, err := pg.Resolve(ctx, pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
-	if err != nil {
-		return nil, err
-	}
-	return pg.LoadTemplate(ctx, pg.TemplateSpec{
-		Binaries: bin,
-		Key:      "migrations-test-bare",
-		Build:    func(context.Context, func(user, db string) string) error { return nil },
+// makes of it. several has two databases more, which cannot be made later because
+// a template keeps no template database.
+var (
+	bare    = template("bare")
+	several = template("several", "one", "two")
+)
+
+func template(name string, databases ...string) func() (*pg.Template, error) {
+	return sync.OnceValues(func() (*pg.Template, error) {
+		ctx := context.Background()
+		bin, err := pg.Resolve(ctx, pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
+		if err != nil {
+			return nil, err
+		}
+		return pg.LoadTemplate(ctx, pg.TemplateSpec{
+			Binaries: bin,
+			Key:      "migrations-test-" + name,
+			Build: func(ctx context.Context, dsn func(user, db string) string) error {
+				conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
+				if err != nil {
+					return err
+				}
+				for _, d := range databases {
+					if _, err := conn.Exec(ctx, "create database "+d); err != nil {
+						return errors.Join(err, conn.Close(ctx))
+					}
+				}
+				return conn.Close(ctx)
+			},
+		})
 	})
-})
+}
 
 // cluster is a PostgreSQL of one test's own.
 type cluster struct {
@@ -38,7 +57,12 @@ type cluster struct {
 // startBare starts a cluster as initdb leaves it.
 func startBare(tb testing.TB) *cluster {
 	tb.Helper()
-	template, err := bare()
+	return startFrom(tb, bare)
+}
+
+func startFrom(tb testing.TB, load func() (*pg.Template, error)) *cluster {
+	tb.Helper()
+	template, err := load()
 	if err != nil {
 		tb.Fatalf("template: %v", err)
 	}
