@@ -131,18 +131,21 @@ func (s *scanner) children(rel *SelectRelation) bool {
 // alias reads "name:" when the colon is not the first of a cast.
 func (s *scanner) alias() string {
 	var name string
-	s.attempt(func() (ok bool) {
+	far := s.far
+	ok := s.attempt(func() (ok bool) {
 		if name, ok = s.name(); !ok {
 			return false
 		}
 		if s.peek() != ':' || s.eof() || s.at("::") {
-			name = ""
-			s.missHere(`":"`)
 			return false
 		}
 		s.pos++
 		return true
 	})
+	if !ok {
+		s.far = far // what follows reads the same text as a name
+		return ""
+	}
 	return name
 }
 
