@@ -154,6 +154,9 @@ func rowsOf(name string) sqlast.From {
 func (p *planner) total(frame *sqlast.Select, pl *Plan, tree *ReadPlan) sqlast.Expr {
 	switch p.req.Prefs.Count {
 	case request.CountExact:
+		if tree.Range.IsAll() {
+			return sqlast.CountAll{} // the page is everything
+		}
 		frame.With = append(frame.With, sqlast.With{Name: countName, Query: tree.countQuery()})
 	case request.CountEstimated:
 		count := tree.countQuery()

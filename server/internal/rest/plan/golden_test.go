@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/rest/request"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func text(s string) catalog.Text { return catalog.Trusted(s) }
+
+func public(name string) catalog.Name { return catalog.Name{Schema: "public", Name: name} }
+
+// testSnapshot is a small schema made by hand: films with a director, actors
+// over a junction, and functions of every kind.
+func testSnapshot() *catalog.Snapshot {
+	column := func(name, typ, def string) *catalog.Column {
+		c := &catalog.Column{Name: name, Type: text(typ), JSON: typ == "json" || typ == "jsonb", TSVector: typ == "tsvector"}
+		if def != "" {
+			c.Default = text(def)
+		}
+		return c
+	}
+	relation := func(name string, key []string, columns ...*catalog.Column) *catalog.Relation {
+		for i, c := range columns {
+			c.Number = int16(i + 1)
+		}
+		return &catalog.Relation{Name: public(name), Kind: 'r', Insertable: true, Updatable: true, Deletable: true, PrimaryKey: key, Columns: columns}
+	}
+	films := relation("films", []string{"id"}, column("id", "integer", "nextval('public.films_id_seq'::regclass)"),
+		column("title", "text", ""), column("year", "smallint", "2000"), column("director_id", "integer", ""), column("data", "jsonb", ""),
+		column("words", "tsvector", ""), column("odd \"name\"", "character varying(10)", "'it''s'::text"))
+	directors := relation("directors", []string{"id"}, column("id", "integer", ""), column("name", "text", ""))
+	actors := relation("actors", []string{"id"}, column("id", "integer", ""), column("name", "text", ""))
+	roles := relation("roles", []string{"film_id", "actor_id"}, column("film_id", "integer", ""), column("actor_id", "integer", ""))
+	rel := func(from, to string, card catalog.Cardinality, constraint string, pairs ...catalog.ColumnPair) *catalog.Relationship {
+		return &catalog.Relationship{Table: public(from), Foreign: public(to), Cardinality: card, Constraint: constraint, Columns: pairs, ToOne: card <= catalog.OneToOne}
+	}
+	castJunction := &catalog.Junction{Table: public("roles"), Constraint1: "roles_film_id_fkey", Constraint2: "roles_actor_id_fkey",
+		Origin: []catalog.ColumnPair{{Column: "id", Foreign: "film_id"}}, Foreign: []catalog.ColumnPair{{Column: "id", Foreign: "actor_id"}}}
+	actorsOf := rel("films", "actors", catalog.ManyToMany, "")
+	actorsOf.Junction = castJunction
+	best := rel("directors", "films", catalog.Computed, "")
+	best.Function, best.ToOne = public("best_film"), true
+	param := func(name, typ string, required bool) catalog.Parameter {
+		return catalog.Parameter{Name: name, Type: text(typ), TypeName: typ, Required: required}
+	}
+	filmsName := public("films")
+	variadic := param("v", "text[]", true)
+	variadic.Variadic = true
+	return catalog.NewSnapshot([]*catalog.Relation{films, directors, actors, roles}, []*catalog.Function{
+		{Name: public("add"), Parameters: []catalog.Parameter{param("a", "integer", true), param("b", "integer", false)}, Volatility: catalog.Immutable},
+		{Name: public("films_of"), Parameters: []catalog.Parameter{param("y", "integer", true)}, Volatility: catalog.Stable, Returns: catalog.ReturnsSetOfComposite, Relation: &filmsName},
+		{Name: public("touch"), Volatility: catalog.Volatile, Returns: catalog.ReturnsVoid},
+		{Name: public("whole"), Parameters: []catalog.Parameter{param("", "json", true)}, Volatility: catalog.Immutable},
+		{Name: public("many"), Parameters: []catalog.Parameter{variadic}, Volatility: catalog.Immutable},
+	}, []*catalog.Relationship{
+		rel("films", "directors", catalog.ManyToOne, "films_director_id_fkey", catalog.ColumnPair{Column: "director_id", Foreign: "id"}),
+		rel("directors", "films", catalog.OneToMany, "films_director_id_fkey", catalog.ColumnPair{Column: "id", Foreign: "director_id"}),
+		actorsOf, best,
+	})
+}
+
+// planText parses "METHOD path", header lines, a blank line and a body, and plans it.
+func planText(s *catalog.Snapshot, in string, o Options) (*Plan, *request.Error) {
+	head, body, _ := strings.Cut(in, "\n\n")
+	lines := strings.Split(strings.TrimSpace(head), "\n")
+	method, target, _ := strings.Cut(lines[0], " ")
+	path, query, _ := strings.Cut(target, "?")
+	h := http.Header{}
+	for _, l := range lines[1:] {
+		k, v, _ := strings.Cut(l, ": ")
+		h.Add(k, v)
+	}
+	r, err := request.Parse(method, path, query, h, request.Options{Schemas: []string{"public"}, AllowTx: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := r.ParseBody([]byte(strings.TrimSpace(body))); err != nil {
+		return nil, err
+	}
+	return Make(r, s, o)
+}
+
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no golden files", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			ar, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			snapshot := testSnapshot()
+			want := map[string]string{}
+			for _, f := range ar.Files {
+				want[f.Name] = string(f.Data)
+			}
+			out := &txtar.Archive{Comment: ar.Comment}
+			for _, f := range ar.Files {
+				base, ok := strings.CutSuffix(f.Name, ".request")
+				if !ok {
+					continue
+				}
+				got := show(planText(snapshot, string(f.Data), Options{Schemas: []string{"public"}, MaxRows: 100, Aggregates: true, SafeUpdate: true}))
+				out.Files = append(out.Files, f, txtar.File{Name: base + ".sql", Data: []byte(got)})
+				if diff := cmp.Diff(want[base+".sql"], got); diff != "" && !*update {
+					t.Errorf("%s (-want +got):\n%s", base, diff)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(name, txtar.Format(out), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func show(p *Plan, err *request.Error) string {
+	if err != nil {
+		return fmt.Sprintf("error %d %v\n", err.Status, err)
+	}
+	var b strings.Builder
+	b.WriteString(p.Main.SQL)
+	b.WriteByte('\n')
+	for i, v := range p.Main.Params {
+		fmt.Fprintf(&b, "$%d = %s\n", i+1, v)
+	}
+	if p.Estimate.SQL != "" {
+		b.WriteString(p.Estimate.SQL + "\n")
+	}
+	if p.ReadOnly {
+		b.WriteString("read only\n")
+	}
+	return b.String()
+}
+
+// tokens reduces a statement to the kinds of its tokens, so that two
+// statements of one shape are equal whatever their names and values are.
+func tokens(t testing.TB, sql string) string {
+	var b strings.Builder
+	for i := 0; i < len(sql); {
+		switch c := sql[i]; {
+		case c == '"' || c == '\'':
+			j := i + 1
+			for {
+				if j >= len(sql) {
+					t.Fatalf("unterminated %c in %s", c, sql)
+				}
+				if sql[j] == '\\' && c == '\'' && i > 0 && sql[i-1] == 'E' {
+					j += 2
+					continue
+				}
+				if sql[j] == c {
+					if j+1 < len(sql) && sql[j+1] == c {
+						j += 2
+						continue
+					}
+					break
+				}
+				j++
+			}
+			b.WriteByte(c)
+			i = j + 1
+		default:
+			b.WriteByte(c)
+			i++
+		}
+	}
+	return b.String()
+}
+
+// FuzzShape: whatever names and values a request holds, the statement made of
+// it has the tokens of a harmless one.
+func FuzzShape(f *testing.F) {
+	for _, s := range []string{`x`, `a"b`, `a'b`, `";drop table films;--`, `\`, `$1`, `/*`, "a\x00b", `a""b`, "\u2028", `%27`, `"`, `''`, "--\n"} {
+		f.Add(s, s)
+	}
+	snapshot := testSnapshot()
+	options := Options{Schemas: []string{"public"}, MaxRows: 100}
+	shapes := []string{
+		"GET /films?select=%[1]s:%[1]s,%[1]s->%[1]s->>%[1]s&%[1]s=eq.%[2]s&%[1]s=in.(%[3]s,%[3]s)&order=%[1]s.desc&%[1]s->%[1]s=like(any).%[2]s",
+		"GET /films?select=%[1]s:directors(%[1]s)&or=(%[1]s.eq.%[3]s,%[1]s.fts(english).%[3]s)&%[1]s.%[1]s=neq.%[2]s",
+		"PATCH /films?%[1]s=eq.%[2]s&select=%[1]s\nPrefer: return=representation\n\n{\"title\":%[4]s}",
+		"POST /films?select=%[1]s&on_conflict=%[1]s\nPrefer: return=representation, resolution=merge-duplicates, missing=default\n\n[{\"title\":%[4]s}]",
+		"DELETE /films?%[1]s=is.null&%[1]s=cs.%[2]s",
+		"GET /rpc/films_of?y=%[2]s&%[1]s=eq.%[2]s&select=%[1]s",
+	}
+	make := func(shape, name, value string) (string, bool) {
+		quoted := url.QueryEscape(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`)
+		element := url.QueryEscape(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`)
+		body := fmt.Sprintf("%q", "x")
+		p, err := planText(snapshot, fmt.Sprintf(shape, quoted, url.QueryEscape(value), element, body), options)
+		if err != nil {
+			return "", false
+		}
+		return p.Main.SQL, true
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		if name == "" {
+			return // an empty alias is none
+		}
+		for i, shape := range shapes {
+			sql, ok := make(shape, name, value)
+			if !ok {
+				continue // a text that is no UTF-8, or a value that is an operator in a call
+			}
+			benign, ok := make(shape, "zzz", "vvv")
+			if !ok {
+				t.Fatalf("shape %d is refused", i)
+			}
+			if got, want := tokens(t, sql), tokens(t, benign); got != want {
+				t.Fatalf("shape %d, name %q, value %q\n got %s\nwant %s", i, name, value, got, want)
+			}
+		}
+	})
+}
