@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/suparust/suparust/server/internal/gateway"
 )
 
 // authorize is GET /authorize and GET /user/identities/authorize: the way to
@@ -59,11 +57,8 @@ func (h *Handler) grantIDToken(w http.ResponseWriter, r *http.Request) error {
 		return oauth("provider or client_id and issuer required")
 	}
 	if p.Link {
-		if c := gateway.CredentialsFrom(r.Context()); c.ByKey || c.Claims == nil {
-			return oauth("Linking requires a valid user access token in Authorization")
-		}
 		if _, err := h.authenticate(r); err != nil {
-			return err
+			return oauth("Linking requires a valid user access token in Authorization")
 		}
 	}
 	if strings.Count(p.IDToken, ".") != 2 {
