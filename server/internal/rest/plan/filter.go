@@ -12,9 +12,6 @@ import (
 // other type is turned into jsonb first.
 func (n *ReadPlan) field(f request.Field) sqlast.Expr {
 	var base sqlast.Expr = sqlast.Column{Of: n.Scope, Name: f.Name}
-	if f.Name == "*" {
-		base = sqlast.Star{Of: n.Scope}
-	}
 	json := false
 	if n.Columns != nil {
 		if c := n.Columns.Column(f.Name); c != nil {

@@ -87,7 +87,7 @@ func (n *ReadPlan) outputs(expand bool) []output {
 			continue
 		}
 		o := output{name: f.OutputName(), agg: f.Aggregate, aggCast: f.AggregateCast}
-		if f.Field.Name == "*" {
+		if f.Star {
 			o.count = true
 			o.expr = sqlast.Row{Name: n.Scope.Name}
 		} else {

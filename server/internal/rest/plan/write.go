@@ -121,7 +121,7 @@ func (p *planner) returning(tree *ReadPlan) []sqlast.Expr {
 	}
 	var names []string
 	for _, f := range tree.Select {
-		if f.Field.Name == "*" {
+		if f.Star {
 			return []sqlast.Expr{sqlast.Star{Of: table}}
 		}
 		names = append(names, f.Field.Name)

@@ -59,7 +59,8 @@ type SelectItem interface{ selectItem() }
 
 // SelectField is a column, a JSON path into one, an aggregate, or all columns.
 type SelectField struct {
-	// Field is the column; its name is "*" for all columns and for count().
+	// Star is set for all columns and for count(); Field is empty then.
+	Star          bool
 	Field         Field
 	Alias         string
 	Cast          string
@@ -82,7 +83,7 @@ func (*SelectRelation) selectItem() {}
 
 // IsStar is true for the item that stands for all columns.
 func (f *SelectField) IsStar() bool {
-	return f.Field.Name == "*" && f.Aggregate == NoAggregate
+	return f.Star && f.Aggregate == NoAggregate
 }
 
 // OutputName is the key under which the item is shown.

@@ -31,6 +31,9 @@ func showSelect(items []SelectItem) string {
 		switch i := item.(type) {
 		case *SelectField:
 			s := showField(i.Field)
+			if i.Star {
+				s = "*"
+			}
 			if i.Alias != "" {
 				s = i.Alias + "=" + s
 			}
@@ -67,7 +70,7 @@ func showSelect(items []SelectItem) string {
 func TestSelectGrammar(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                               ``,
-		"*":                              `"*"`,
+		"*":                              `*`,
 		"id,name":                        `"id" "name"`,
 		" id , name ":                    `"id" "name"`,
 		"a b":                            `"a b"`,
@@ -85,13 +88,13 @@ func TestSelectGrammar(t *testing.T) {
 		`data->"a.b"`:                    `"data"->"a.b"`,
 		"x:data->a::int":                 `x="data"->"a"::int`,
 		"rel(data->0)":                   `rel("data"->[0])`,
-		"count()":                        `"*".count`,
-		"n:count()::text":                `n="*".count::text`,
+		"count()":                        `*.count`,
+		"n:count()::text":                `n=*.count::text`,
 		"count":                          `"count"`,
 		"price.sum()":                    `"price".sum`,
 		"a:price::int.avg()::text":       `a="price"::int.avg::text`,
 		"x.min(),x.max(),x.count()":      `"x".min "x".max "x".count`,
-		"teams(*)":                       `teams("*")`,
+		"teams(*)":                       `teams(*)`,
 		"teams()":                        `teams()`,
 		"teams(id,people(id))":           `teams("id" people("id"))`,
 		"t:teams!fk!inner(id)":           `t=teams!fk!inner("id")`,
@@ -101,7 +104,7 @@ func TestSelectGrammar(t *testing.T) {
 		"...teams(name)":                 `...teams("name")`,
 		"...teams!inner(a:name, ...b())": `...teams!inner(a="name" ...b())`,
 		"posts(count)":                   `posts("count")`,
-		"*,teams(*)":                     `"*" teams("*")`,
+		"*,teams(*)":                     `* teams(*)`,
 	} {
 		items, err := parseSelect(in)
 		if err != nil {

@@ -193,7 +193,7 @@ func ParseQuery(raw string, functionRead bool) (*Query, *Error) {
 	return q, nil
 }
 
-var allColumns = []SelectItem{&SelectField{Field: Field{Name: "*"}}}
+var allColumns = []SelectItem{&SelectField{Star: true}}
 
 func first(slot **parameter, p *parameter) {
 	if *slot == nil {

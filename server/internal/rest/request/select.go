@@ -153,7 +153,7 @@ func (s *scanner) selectField(out **SelectField) bool {
 	f := &SelectField{}
 	if s.peek() == '*' && !s.eof() {
 		s.pos++
-		f.Field.Name = "*"
+		f.Star = true
 		if !s.itemEnd() {
 			return false
 		}
@@ -163,7 +163,7 @@ func (s *scanner) selectField(out **SelectField) bool {
 	f.Alias = s.alias()
 	if s.at("count()") {
 		s.pos += len("count()")
-		f.Field.Name, f.Aggregate = "*", Count
+		f.Star, f.Aggregate = true, Count
 		if !s.cast(&f.AggregateCast) || !s.itemEnd() {
 			return false
 		}
