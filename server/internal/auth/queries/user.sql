@@ -38,7 +38,7 @@ select
     select json_agg(json_build_object(
       'identity_id', i.id, 'id', i.provider_id, 'user_id', i.user_id, 'identity_data', i.identity_data,
       'provider', i.provider, 'last_sign_in_at', i.last_sign_in_at, 'created_at', i.created_at,
-      'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.id)
+      'updated_at', i.updated_at, 'email', i.email) order by i.created_at, i.provider, i.id)
     from auth.identities i where i.user_id = u.id), '[]'),
   coalesce((
     select json_agg(json_build_object(
