@@ -61,15 +61,14 @@ where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and p.prorettype <>
 order by n.nspname, p.proname, p.pronargs, p.oid`
 
 const typesSQL = `
-select t.oid, format_type(t.oid, null), t.typtype, t.typrelid, t.typelem
-from pg_type t
-where t.oid in (
-  select unnest(p.proargtypes) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
-  union select unnest(p.proallargtypes) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
-  union select p.prorettype from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
-) or t.typrelid in (
-  select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where n.nspname = any($1) and c.relkind in ('r', 'v', 'm', 'f', 'p'))`
+with exposed as materialized (select oid from pg_namespace where nspname = any($1)),
+functions as materialized (select p.proargtypes, p.proallargtypes, p.prorettype from pg_proc p where p.pronamespace in (select oid from exposed)),
+used as (
+  select unnest(f.proargtypes) as id from functions f
+  union select unnest(f.proallargtypes) from functions f
+  union select f.prorettype from functions f
+  union select c.reltype from pg_class c where c.relnamespace in (select oid from exposed) and c.relkind in ('r', 'v', 'm', 'f', 'p'))
+select t.oid, format_type(t.oid, null), t.typtype, t.typrelid, t.typelem from used join pg_type t on t.oid = used.id`
 
 const rolesSQL = `
 select r.rolname, r.rolconfig from pg_roles r

@@ -5,18 +5,18 @@ import (
 	"unicode/utf8"
 )
 
-// treePath reads "embed.embed.column->path".
-func parseTreePath(key string) ([]string, Field, *Error) {
-	s := newScanner("tree path", key, key)
-	names, ok := s.dotted()
-	if !ok {
-		return nil, Field{}, s.err()
-	}
-	f := Field{Name: names[len(names)-1]}
-	if f.Path, ok = s.jsonPath(); !ok {
-		return nil, Field{}, s.err()
-	}
-	return names[:len(names)-1], f, nil
+// parseTreePath parses "embed.embed.column->path".
+func parseTreePath(key string) (path []string, field Field, err *Error) {
+	err = scan("tree path", key, key, func(s *scanner) bool {
+		names, ok := s.dotted()
+		if !ok {
+			return false
+		}
+		path, field.Name = names[:len(names)-1], names[len(names)-1]
+		field.Path, ok = s.jsonPath()
+		return ok
+	})
+	return path, field, err
 }
 
 func (s *scanner) dotted() ([]string, bool) {
@@ -44,16 +44,23 @@ func parseFilter(key, value string, allowValue bool) (at At[*Filter], ok bool, e
 	if err != nil {
 		return at, false, err
 	}
-	s := newScanner("filter", value, value)
 	f := &Filter{Field: field}
-	if !s.opExpr(&f.Expr, s.rawValue) || s.limit != nil {
-		// a value that failed after "in.", "is." or "not." was meant as a filter
-		if allowValue && s.pos == 0 && s.limit == nil {
-			return At[*Filter]{Path: path, Item: f}, false, nil
-		}
-		return at, false, s.err()
+	meant := false // a value that failed after "in.", "is." or "not." was meant as a filter
+	err = scan("filter", value, value, func(s *scanner) bool {
+		f.Expr = OpExpr{}
+		ok := s.opExpr(&f.Expr, s.rawValue)
+		meant = s.pos > 0 || s.limit != nil
+		return ok
+	})
+	at = At[*Filter]{Path: path, Item: f}
+	switch {
+	case err == nil:
+		return at, true, nil
+	case allowValue && !meant:
+		return at, false, nil
+	default:
+		return at, false, err
 	}
-	return At[*Filter]{Path: path, Item: f}, true, nil
 }
 
 var simpleOperators = [...]struct {
@@ -279,10 +286,13 @@ func (s *scanner) logicValue(out *string) bool {
 
 // parseLogic parses "[path.][not.]and=(…)".
 func parseLogic(key, value string) (at At[*LogicGroup], err *Error) {
-	k := newScanner("logic path", key, key)
-	names, ok := k.dotted()
-	if !ok {
-		return at, k.err()
+	var names []string
+	err = scan("logic path", key, key, func(s *scanner) (ok bool) {
+		names, ok = s.dotted()
+		return ok
+	})
+	if err != nil {
+		return at, err
 	}
 	op := names[len(names)-1]
 	for _, n := range names[:len(names)-1] {
@@ -292,10 +302,13 @@ func parseLogic(key, value string) (at At[*LogicGroup], err *Error) {
 		}
 		at.Path = append(at.Path, n)
 	}
-	s := newScanner("logic tree", value, op+value)
-	tree, ok := s.logicTree(1)
-	if !ok || s.limit != nil {
-		return at, s.err()
+	var tree Logic
+	err = scan("logic tree", value, op+value, func(s *scanner) (ok bool) {
+		tree, ok = s.logicTree(1)
+		return ok
+	})
+	if err != nil {
+		return at, err
 	}
 	group, isGroup := tree.(*LogicGroup)
 	if !isGroup {
@@ -377,13 +390,12 @@ func (s *scanner) logicGroup(g *LogicGroup, depth int) bool {
 	}
 }
 
-func parseNames(what, text string) ([]string, *Error) {
-	s := newScanner(what, text, text)
-	names, ok := s.names()
-	if !ok || s.limit != nil {
-		return nil, s.err()
-	}
-	return names, nil
+func parseNames(what, text string) (names []string, err *Error) {
+	err = scan(what, text, text, func(s *scanner) (ok bool) {
+		names, ok = s.names()
+		return ok
+	})
+	return names, err
 }
 
 // validText is false for text that is no UTF-8.

@@ -6,12 +6,12 @@ func parseOrder(key, value string) (at At[[]OrderTerm], err *Error) {
 	if err != nil {
 		return at, err
 	}
-	s := newScanner("order", value, value)
-	terms, ok := s.orderTerms()
-	if !ok || s.limit != nil {
-		return at, s.err()
-	}
-	return At[[]OrderTerm]{Path: path, Item: terms}, nil
+	at.Path = path
+	err = scan("order", value, value, func(s *scanner) (ok bool) {
+		at.Item, ok = s.orderTerms()
+		return ok
+	})
+	return at, err
 }
 
 func (s *scanner) orderTerms() ([]OrderTerm, bool) {

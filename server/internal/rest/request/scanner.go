@@ -17,6 +17,7 @@ type scanner struct {
 	pos   int
 	far   failure
 	limit *Error // a limit was exceeded; wins over everything
+	quiet bool   // nothing is noted
 
 	embeds, items, leaves, depth int
 }
@@ -31,8 +32,16 @@ type failure struct {
 	expected []string
 }
 
-func newScanner(what, shown, src string) *scanner {
-	return &scanner{what: what, shown: shown, src: src, far: failure{pos: -1}}
+// scan runs the grammar over src. Only when it does not fit is it run a second
+// time, taking notes for the error.
+func scan(what, shown, src string, grammar func(*scanner) bool) *Error {
+	s := scanner{what: what, shown: shown, src: src, far: failure{pos: -1}, quiet: true}
+	if grammar(&s) && s.limit == nil {
+		return nil
+	}
+	s = scanner{what: what, shown: shown, src: src, far: failure{pos: -1}}
+	grammar(&s)
+	return s.err()
 }
 
 func (s *scanner) err() *Error {
@@ -93,7 +102,7 @@ func (s *scanner) exceeded(what string, limit int) bool {
 
 // miss notes that at pos the token did not fit and what would have.
 func (s *scanner) miss(pos int, token, expected string) {
-	if pos < s.far.pos {
+	if s.quiet || pos < s.far.pos {
 		return
 	}
 	if pos > s.far.pos {
@@ -118,10 +127,17 @@ func (s *scanner) expect(label string) {
 }
 
 // missHere is miss at the current position with the current character.
-func (s *scanner) missHere(expected string) { s.miss(s.pos, s.tokenAt(s.pos), expected) }
+func (s *scanner) missHere(expected string) {
+	if !s.quiet {
+		s.miss(s.pos, s.tokenAt(s.pos), expected)
+	}
+}
 
 // missEnd notes that the text should have ended, or gone on otherwise, here.
 func (s *scanner) missEnd(expected ...string) {
+	if s.quiet {
+		return
+	}
 	for _, e := range expected {
 		s.missHere(e)
 	}
@@ -142,6 +158,9 @@ func (s *scanner) tokenAt(pos int) string {
 // relabel runs f and, when it ends without having consumed anything, tells
 // label instead of the parts f would have accepted at that place.
 func (s *scanner) relabel(label string, f func() bool) bool {
+	if s.quiet {
+		return f()
+	}
 	saved, start := s.far, s.pos
 	s.far = failure{pos: -1}
 	ok := f()
@@ -222,6 +241,9 @@ func (s *scanner) lit(lit string) bool {
 	if s.at(lit) {
 		s.pos += len(lit)
 		return true
+	}
+	if s.quiet {
+		return false
 	}
 	i := 0
 	for i < len(lit) && s.pos+i < len(s.src) && s.src[s.pos+i] == lit[i] {

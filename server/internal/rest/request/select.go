@@ -4,12 +4,12 @@ import "strings"
 
 // parseSelect parses the select parameter.
 func parseSelect(text string) ([]SelectItem, *Error) {
-	s := newScanner("select parameter", text, text)
-	items, ok := s.selectList()
-	if !ok || s.limit != nil {
-		return nil, s.err()
-	}
-	return items, nil
+	var items []SelectItem
+	err := scan("select parameter", text, text, func(s *scanner) (ok bool) {
+		items, ok = s.selectList()
+		return ok
+	})
+	return items, err
 }
 
 // selectList reads items up to the end or a closing parenthesis; it may be empty.
