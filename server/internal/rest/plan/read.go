@@ -208,7 +208,7 @@ func (n *ReadPlan) join(expand bool) sqlast.Join {
 	}
 	row := sqlast.Ref{Name: n.Agg}
 	outer := &sqlast.Select{
-		Output: []sqlast.Output{{Expr: sqlast.Call{Fn: sqlast.FnJSONAgg, Args: []sqlast.Expr{sqlast.Row{Name: n.Agg}}}, As: n.Agg}},
+		Output: []sqlast.Output{{Expr: sqlast.Call{Fn: sqlast.FnJSONAgg, Args: []sqlast.Expr{sqlast.Star{Of: row}}}, As: n.Agg}},
 		From:   []sqlast.From{sqlast.Sub{Query: q, As: n.Agg}},
 	}
 	if n.Spread {
