@@ -219,6 +219,9 @@ func (h *Handler) adminUpdateFactor(w http.ResponseWriter, r *http.Request) erro
 	if err := readJSON(w, r, &p); err != nil {
 		return err
 	}
+	if err := checkFactorName(p.FriendlyName); err != nil {
+		return err
+	}
 	err = h.inTx(r, func(tx *work) error {
 		if p.FriendlyName != "" {
 			if err := tx.renameFactor(f, p.FriendlyName); err != nil {

@@ -20,6 +20,7 @@ func (h *Handler) authorize(_ http.ResponseWriter, r *http.Request) error {
 // callback is where an outside service sends a user back. No flow to one was
 // ever begun, so every state is unknown.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
 		return badRequest(codeValidation, "The callback's form cannot be read")
 	}

@@ -19,6 +19,8 @@ const (
 	factorWebAuthn = "webauthn"
 )
 
+const maxFactorName = 1024
+
 type enrollParams struct {
 	Type         string `json:"factor_type"`
 	FriendlyName string `json:"friendly_name"`
@@ -61,6 +63,9 @@ func (h *Handler) enrollFactor(w http.ResponseWriter, r *http.Request) error {
 	}
 	if p.Issuer == "" {
 		p.Issuer = h.siteHost()
+	}
+	if err := checkFactorName(p.FriendlyName); err != nil {
+		return err
 	}
 	secret := newTOTPSecret()
 	uri := totpURI(p.Issuer, c.User.Email, secret)
@@ -125,6 +130,14 @@ func (w *work) admitFactor(c *caller, name string) error {
 	}
 	if verified > 0 && c.Session.AAL != aal2 {
 		return forbidden(codeInsufficientAAL, "AAL2 required to enroll a new factor")
+	}
+	return nil
+}
+
+// checkFactorName bounds the name, which stands in an index.
+func checkFactorName(name string) error {
+	if len(name) > maxFactorName {
+		return invalid("friendly_name cannot be longer than %d bytes", maxFactorName)
 	}
 	return nil
 }

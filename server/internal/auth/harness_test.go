@@ -79,6 +79,9 @@ func start(t testing.TB, change func(*auth.Config)) *fixture {
 	f := &fixture{keys: keys, signer: signer, box: mail.NewBox(0), clock: &clock{}, connect: connect}
 	db := session.New(session.Config{ConnConfig: connect("supabase_auth_admin")})
 	log := slog.New(slog.NewTextHandler(testLog{t}, nil))
+	if _, measured := t.(*testing.B); measured {
+		log = slog.New(slog.DiscardHandler)
+	}
 	cfg := auth.Config{
 		DB: db, Signer: signer, Keys: set, Mail: f.box, Now: f.clock.now, Logger: log, AnonymousSignIns: true,
 		Password: auth.PasswordConfig{Cost: password.CheapCost()},

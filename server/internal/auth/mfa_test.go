@@ -55,6 +55,7 @@ func TestSecondFactor(t *testing.T) {
 		{map[string]any{"factor_type": "phone"}, 422, "mfa_phone_enroll_not_enabled", "MFA enroll is disabled for Phone"},
 		{map[string]any{"factor_type": "webauthn"}, 422, "mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn"},
 		{map[string]any{"factor_type": "totp", "friendly_name": "phone"}, 422, "mfa_factor_name_conflict", `A factor with the friendly name "phone" for this user already exists`},
+		{map[string]any{"factor_type": "totp", "friendly_name": strings.Repeat("n", 5000)}, 400, "validation_failed", "friendly_name cannot be longer than 1024 bytes"},
 		{map[string]any{"factor_type": "totp", "issuer": strings.Repeat("x", 3000)}, 400, "validation_failed", "The issuer is too long to be drawn as a QR code"},
 	} {
 		enroll(u, c.body).refused(t, c.status, c.code, c.message)

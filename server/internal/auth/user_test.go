@@ -233,6 +233,8 @@ func TestPhones(t *testing.T) {
 	f.post(t, "/otp", map[string]any{"phone": "15550155", "create_user": false}).refused(t, 422, "otp_disabled", "Signups not allowed for otp")
 
 	auto := start(t, func(c *auth.Config) { c.Phone.Enabled = true })
+	auto.post(t, "/signup", map[string]any{"phone": "15550109", "password": goodPassword, "data": map[string]any{"email": "victim@example.com"}}).ok(t, 200)
+	auto.signUp(t, "victim@example.com") // nobody can hold an address by naming it
 	r = auto.post(t, "/signup", map[string]any{"phone": "15550100", "password": goodPassword}).ok(t, 200)
 	if r.text("user.phone_confirmed_at") == "" || r.text("user.confirmed_at") == "" {
 		t.Errorf("autoconfirmed: %s", r.raw)
