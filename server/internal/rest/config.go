@@ -34,6 +34,8 @@ type Config struct {
 	MaxBody int64
 	// Aggregates allows aggregate functions in select.
 	Aggregates bool
+	// Plans lets clients ask for the plan of their statement.
+	Plans bool
 	// TxEnd is how transactions end: commit, commit-allow-override, rollback
 	// or rollback-allow-override; "" is commit.
 	TxEnd string
@@ -58,6 +60,7 @@ type config struct {
 	anonRole    string
 	maxRows     int
 	aggregates  bool
+	plans       bool
 	allowTx     bool
 	rollback    bool
 	preRequest  string
@@ -74,7 +77,7 @@ var hoistedSettings = []string{"statement_timeout", "plan_filter.statement_cost_
 func (c *Config) effective(s *catalog.Snapshot) *config {
 	out := &config{
 		snapshot: s, schemas: c.Schemas, extraPath: c.ExtraSearchPath, anonRole: c.AnonRole, maxRows: c.MaxRows,
-		aggregates: c.Aggregates, audience: c.JWTAudience, preRequest: c.PreRequest, hoisted: hoistedSettings,
+		aggregates: c.Aggregates, plans: c.Plans, audience: c.JWTAudience, preRequest: c.PreRequest, hoisted: hoistedSettings,
 		searchPaths: map[string]string{},
 	}
 	txEnd := c.TxEnd
@@ -99,7 +102,7 @@ func (c *Config) effective(s *catalog.Snapshot) *config {
 	text(&out.audience, "jwt_aud")
 	text(&out.rootFn, "db_root_spec")
 	text(&txEnd, "db_tx_end")
-	var rows, aggregates string
+	var rows, aggregates, plans string
 	text(&rows, "db_max_rows", "max_rows")
 	if n, err := strconv.Atoi(rows); err == nil && n >= 0 {
 		out.maxRows = n
@@ -107,6 +110,10 @@ func (c *Config) effective(s *catalog.Snapshot) *config {
 	text(&aggregates, "db_aggregates_enabled")
 	if v, ok := boolean(aggregates); ok {
 		out.aggregates = v
+	}
+	text(&plans, "db_plan_enabled")
+	if v, ok := boolean(plans); ok {
+		out.plans = v
 	}
 	out.rollback = strings.HasPrefix(txEnd, "rollback")
 	out.allowTx = strings.HasSuffix(txEnd, "-allow-override")

@@ -209,7 +209,7 @@ func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who 
 			Details: "The OpenAPI document is not available yet."}
 	}
 	p, perr := plan.Make(req, cfg.snapshot, plan.Options{
-		Schemas: cfg.schemas, MaxRows: cfg.maxRows, Aggregates: cfg.aggregates, SafeUpdate: h.cfg.SafeUpdate})
+		Schemas: cfg.schemas, MaxRows: cfg.maxRows, Aggregates: cfg.aggregates, Plans: cfg.plans, SafeUpdate: h.cfg.SafeUpdate})
 	if perr != nil {
 		return nil, perr
 	}
@@ -232,6 +232,9 @@ func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who 
 	results, err := h.db.Do(ctx, settings, options, statements...)
 	if err != nil {
 		return nil, rowsError(err, p)
+	}
+	if p.Media.Explain != nil {
+		return explained(req, p, results[main])
 	}
 	if len(results) != len(statements) || len(results[main].Rows) != 1 {
 		return nil, errors.New("rest: the statement did not give its one row")

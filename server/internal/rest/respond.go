@@ -103,6 +103,23 @@ func respond(req *request.Request, p *plan.Plan, cfg *config, results []session.
 	return a, a.override(row[plan.ResultHeaders], row[plan.ResultStatus])
 }
 
+// explained shows the plan of the statement.
+func explained(req *request.Request, p *plan.Plan, r session.Result) (*answer, error) {
+	a := newAnswer(http.StatusOK)
+	a.hasBody = true
+	for i, row := range r.Rows {
+		if i > 0 {
+			a.body = append(a.body, '\n')
+		}
+		a.body = append(a.body, row[0]...)
+	}
+	a.header.Set("Content-Type", p.Media.ContentType())
+	if req.Negotiated {
+		a.header.Set("Content-Profile", req.Schema)
+	}
+	return a, nil
+}
+
 func (a *answer) writeStatus(p *plan.Plan) {
 	a.status = http.StatusNoContent
 	if p.Body {

@@ -38,7 +38,7 @@ func (p *planner) call() (*Plan, *request.Error) {
 	if limited && f.ReturnsSingle() {
 		return nil, singleWithMaxAffected()
 	}
-	pl.Main = sqlast.Render(p.callFrame(pl, tree, f, args, limited))
+	pl.Main = pl.Media.render(p.callFrame(pl, tree, f, args, limited))
 	return pl, nil
 }
 

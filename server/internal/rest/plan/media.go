@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/rest/request"
 	"github.com/suparust/suparust/server/internal/rest/sqlast"
@@ -21,6 +24,15 @@ const (
 type Media struct {
 	Kind       MediaKind
 	StripNulls bool
+	// Explain, when not nil, asks for the plan of the statement instead of its rows.
+	Explain *Explain
+}
+
+// Explain is what of a plan is shown, and how.
+type Explain struct {
+	JSON    bool
+	For     string // the media type whose statement is explained
+	Options []string
 }
 
 // ContentType is the header for the form.
@@ -30,6 +42,8 @@ func (m Media) ContentType() string {
 		strip = ";nulls=stripped"
 	}
 	switch {
+	case m.Explain != nil:
+		return m.Explain.contentType()
 	case m.Kind == Object:
 		return request.MediaObject + strip + "; charset=utf-8"
 	case m.Kind == CSV:
@@ -43,28 +57,81 @@ func (m Media) ContentType() string {
 	}
 }
 
+func (e *Explain) contentType() string {
+	t := request.MediaPlan + "+text"
+	if e.JSON {
+		t = request.MediaPlan + "+json"
+	}
+	t += `; for="` + e.For + `"`
+	if len(e.Options) > 0 {
+		t += "; options=" + strings.Join(e.Options, "|")
+	}
+	return t + "; charset=utf-8"
+}
+
+// planOptions are the options of EXPLAIN a client may ask for.
+var planOptions = []string{"analyze", "verbose", "settings", "buffers", "wal"}
+
+// explain reads a request for the plan.
+func (p *planner) explain(a request.MediaType, value bool) (Media, bool) {
+	if !p.opt.Plans {
+		return Media{}, false
+	}
+	e := &Explain{JSON: strings.HasSuffix(a.Type, "+json"), For: a.Param("for")}
+	if e.For == "" {
+		e.For = request.MediaJSON
+	}
+	asked := strings.Split(a.Param("options"), "|")
+	for _, o := range planOptions {
+		if slices.Contains(asked, o) {
+			e.Options = append(e.Options, o)
+		}
+	}
+	m, ok := p.rows(request.ParseMediaType(e.For), value)
+	m.Explain = e
+	return m, ok
+}
+
 // media picks the first acceptable form that the engine has.
 func (p *planner) media(value bool) (Media, *request.Error) {
 	for _, a := range p.req.Accept {
-		strip := a.Param("nulls") == "stripped"
-		switch a.Type {
-		case request.MediaAny, request.MediaJSON, "application/*":
-			return Media{Kind: JSON}, nil
-		case request.MediaObject:
-			return Media{Kind: Object, StripNulls: strip}, nil
-		case request.MediaArray:
-			return Media{Kind: JSON, StripNulls: strip}, nil
-		case request.MediaCSV, "text/*":
-			if !value {
-				return Media{Kind: CSV}, nil
+		if a.Type == request.MediaPlan || a.Type == request.MediaPlan+"+json" {
+			if m, ok := p.explain(a, value); ok {
+				return m, nil
 			}
-		case request.MediaGeoJSON:
-			if p.snap.HasGeoJSON && !value {
-				return Media{Kind: GeoJSON}, nil
-			}
+			continue
+		}
+		if m, ok := p.rows(a, value); ok {
+			return m, nil
 		}
 	}
 	return Media{}, mediaNotAvailable(p.req.Accept)
+}
+
+// rows is the form that shows rows as the media type.
+func (p *planner) rows(a request.MediaType, value bool) (Media, bool) {
+	strip := a.Param("nulls") == "stripped"
+	switch a.Type {
+	case request.MediaAny, request.MediaJSON, "application/*":
+		return Media{Kind: JSON}, true
+	case request.MediaObject:
+		return Media{Kind: Object, StripNulls: strip}, true
+	case request.MediaArray:
+		return Media{Kind: JSON, StripNulls: strip}, true
+	case request.MediaCSV, "text/*":
+		return Media{Kind: CSV}, !value
+	case request.MediaGeoJSON:
+		return Media{Kind: GeoJSON}, p.snap.HasGeoJSON && !value
+	}
+	return Media{}, false
+}
+
+// render writes the statement, or the request for its plan.
+func (m Media) render(q sqlast.Query) sqlast.Statement {
+	if m.Explain == nil {
+		return sqlast.Render(q)
+	}
+	return sqlast.Render(sqlast.Explain{Query: q, JSON: m.Explain.JSON, Options: m.Explain.Options})
 }
 
 // body aggregates the rows of a common table expression into the finished body.

@@ -19,6 +19,8 @@ type Options struct {
 	MaxRows int
 	// Aggregates allows aggregate functions.
 	Aggregates bool
+	// Plans lets clients ask for the plan of their statement.
+	Plans bool
 	// SafeUpdate refuses updates and deletes without a condition.
 	SafeUpdate bool
 }
@@ -140,7 +142,7 @@ func (p *planner) read() (*Plan, *request.Error) {
 	}
 	frame.Output = result(total, sqlast.CountAll{}, nil, body, nil)
 	frame.From = []sqlast.From{rowsOf(sourceName)}
-	pl.Main = sqlast.Render(frame)
+	pl.Main = media.render(frame)
 	return pl, nil
 }
 
@@ -164,13 +166,13 @@ func (p *planner) total(frame *sqlast.Select, pl *Plan, tree *ReadPlan) sqlast.E
 			limit := int64(p.opt.MaxRows) + 1
 			count.Limit = &limit
 			if pl.Kind == Read {
-				pl.Estimate = sqlast.Render(sqlast.ExplainJSON{Query: tree.countQuery()})
+				pl.Estimate = sqlast.Render(sqlast.Explain{Query: tree.countQuery(), JSON: true})
 			}
 		}
 		frame.With = append(frame.With, sqlast.With{Name: countName, Query: count})
 	case request.CountPlanned:
 		if pl.Kind == Read {
-			pl.Estimate = sqlast.Render(sqlast.ExplainJSON{Query: tree.countQuery()})
+			pl.Estimate = sqlast.Render(sqlast.Explain{Query: tree.countQuery(), JSON: true})
 		}
 		return nil
 	default:

@@ -43,7 +43,7 @@ func (p *planner) write() (*Plan, *request.Error) {
 	if pl.Media, err = p.media(false); err != nil {
 		return nil, err
 	}
-	pl.Main = sqlast.Render(p.frame(pl, tree, statement))
+	pl.Main = pl.Media.render(p.frame(pl, tree, statement))
 	return pl, nil
 }
 

@@ -1,6 +1,8 @@
 package sqlast
 
 import (
+	"slices"
+
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/rest/request"
 )
@@ -136,8 +138,12 @@ type Delete struct {
 	Returning []Expr
 }
 
-// ExplainJSON asks for the plan of a query as JSON.
-type ExplainJSON struct{ Query Query }
+// Explain asks for the plan of a query. Options are names from a fixed set.
+type Explain struct {
+	Query   Query
+	JSON    bool
+	Options []string
+}
 
 func (t Table) from(w *writer) {
 	w.ref(t.Ref)
@@ -343,7 +349,17 @@ func (d *Delete) query(w *writer) {
 	writeReturning(w, d.Returning)
 }
 
-func (e ExplainJSON) query(w *writer) {
-	w.raw("explain (format json) ")
+func (e Explain) query(w *writer) {
+	if e.JSON {
+		w.raw("explain (format json")
+	} else {
+		w.raw("explain (format text")
+	}
+	for _, o := range [...]string{"analyze", "verbose", "settings", "buffers", "wal"} {
+		if slices.Contains(e.Options, o) {
+			w.raw(", " + o)
+		}
+	}
+	w.raw(") ")
 	e.Query.query(w)
 }
