@@ -40,7 +40,7 @@ func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
 		Owner: func(ctx context.Context) (string, error) {
 			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
-				`select system_identifier::text || ' ' || current_database() from pg_control_system()`))
+				`select suparust.installation_id()`))
 			if err != nil {
 				return "", err
 			}

@@ -1,0 +1,103 @@
+package storage_test
+
+import (
+	"encoding/base64"
+	"testing"
+)
+
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.bucket("b", false)
+	a.bucket("c", false)
+	user := a.user(alice)
+	meta := headers{"X-Metadata": base64.StdEncoding.EncodeToString([]byte(`{"m":1}`)), "Cache-Control": "max-age=5"}
+	a.put("b/src", "content", meta)
+	cp := func(token string, body map[string]any, hs ...headers) answer {
+		all := map[string]any{"bucketId": "b", "sourceKey": "src"}
+		for k, v := range body {
+			all[k] = v
+		}
+		return a.do("POST", "/object/copy", token, all, hs...)
+	}
+	r := cp(a.service, map[string]any{"destinationKey": "dst", "destinationBucket": "c"})
+	m := r.ok(t)
+	if len(m) != 13 || m["Key"] != "c/dst" || m["Id"] != m["id"] || m["name"] != "dst" || m["bucket_id"] != "c" || m["owner"] != "" || m["owner_id"] != "" ||
+		m["metadata"].(map[string]any)["eTag"] != etag("content") || m["metadata"].(map[string]any)["cacheControl"] != "max-age=5" || m["user_metadata"].(map[string]any)["m"] != 1.0 {
+		t.Errorf("%s", r.body)
+	}
+	cp(a.service, map[string]any{"destinationKey": "dst", "destinationBucket": "c"}).duplicate(t, "KeyAlreadyExists")
+	cp(a.service, map[string]any{"destinationKey": "src"}).duplicate(t, "KeyAlreadyExists")
+	m = cp(a.service, map[string]any{"destinationKey": "own", "copyMetadata": false, "metadata": map[string]any{"mimetype": "x/y"}}).ok(t)
+	if md := m["metadata"].(map[string]any); md["mimetype"] != "x/y" || md["cacheControl"] != "max-age=5" || m["user_metadata"] != nil {
+		t.Errorf("%v", m)
+	}
+	m = cp(a.service, map[string]any{"destinationKey": "own", "copyMetadata": false}, headers{"X-Upsert": "true", "X-Metadata": "eyJuIjoyfQ=="}).ok(t)
+	if m["user_metadata"].(map[string]any)["n"] != 2.0 {
+		t.Errorf("%v", m)
+	}
+	// the copy outlives its source
+	a.do("DELETE", "/object/b/src", a.service, nil).ok(t)
+	a.do("GET", "/object/c/dst", a.service, nil).is(t, 200, "content")
+	a.put("b/src", "again")
+
+	cp(a.service, map[string]any{"sourceKey": "missing", "destinationKey": "x"}).noSuchKey(t)
+	cp(a.service, map[string]any{"bucketId": "none", "destinationKey": "x"}).noSuchKey(t)
+	cp(a.service, map[string]any{"destinationKey": "x", "destinationBucket": "none"}).fails(t, 400, "404", "InvalidRequest", "The related resource does not exist", "InvalidRequest")
+	cp(a.service, map[string]any{"destinationKey": "a#"}).fails(t, 400, "400", "InvalidKey", "Invalid key: a#", "InvalidKey")
+	cp(a.service, map[string]any{}).fails(t, 400, "400", "Error", "body must have required property 'destinationKey'", "InvalidRequest")
+
+	cp(user, map[string]any{"destinationKey": "mine"}).noSuchKey(t)
+	a.exec(maySelect)
+	cp(user, map[string]any{"destinationKey": "mine"}).violates(t)
+	a.exec(mayInsert)
+	if m := cp(user, map[string]any{"destinationKey": "mine"}).ok(t); m["owner"] != alice || m["owner_id"] != alice {
+		t.Errorf("%v", m)
+	}
+	cp(user, map[string]any{"destinationKey": "mine"}, headers{"X-Upsert": "true"}).violates(t)
+	a.exec(mayUpdate)
+	cp(user, map[string]any{"destinationKey": "mine"}, headers{"X-Upsert": "true"}).ok(t)
+	a.bytesMatchRows(t)
+}
+
+func TestMove(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.bucket("b", false)
+	a.bucket("c", false)
+	user := a.user(alice)
+	a.put("b/src", "content")
+	a.put("b/taken", "taken")
+	id := a.one(`select id from storage.objects where name = 'src'`)
+	mv := func(token string, body map[string]any) answer {
+		all := map[string]any{"bucketId": "b", "sourceKey": "src"}
+		for k, v := range body {
+			all[k] = v
+		}
+		return a.do("POST", "/object/move", token, all)
+	}
+	const moved = `{"message":"Successfully moved"}`
+	mv(a.service, map[string]any{"destinationKey": "taken"}).duplicate(t, "ResourceAlreadyExists")
+	mv(a.service, map[string]any{"destinationKey": "src"}).is(t, 200, moved)
+	mv(a.service, map[string]any{"destinationKey": "dir/dst", "destinationBucket": "c"}).is(t, 200, moved)
+	if got := a.one(`select id from storage.objects where bucket_id = 'c' and name = 'dir/dst' and metadata->>'size' = '7'`); got != id {
+		t.Errorf("id %s became %s", id, got)
+	}
+	a.do("GET", "/object/c/dir/dst", a.service, nil).is(t, 200, "content")
+	a.do("GET", "/object/b/src", a.service, nil).noSuchKey(t)
+	mv(a.service, map[string]any{"destinationKey": "x"}).noSuchKey(t)
+	mv(a.service, map[string]any{"sourceKey": "taken", "destinationKey": "x", "destinationBucket": "none"}).fails(t, 400, "404", "InvalidRequest", "The related resource does not exist", "InvalidRequest")
+	mv(a.service, map[string]any{"sourceKey": "taken", "destinationKey": "../x"}).fails(t, 400, "400", "InvalidKey", "Invalid key: ../x", "InvalidKey")
+
+	mv(user, map[string]any{"sourceKey": "taken", "destinationKey": "x"}).noSuchKey(t)
+	a.exec(maySelect)
+	mv(user, map[string]any{"sourceKey": "taken", "destinationKey": "x"}).noSuchKey(t)
+	a.exec(`create policy u on storage.objects for update to authenticated using (true) with check (name like 'ok%')`)
+	mv(user, map[string]any{"sourceKey": "taken", "destinationKey": "x"}).violates(t)
+	mv(user, map[string]any{"sourceKey": "taken", "destinationKey": "ok"}).is(t, 200, moved)
+	if got := a.one(`select concat_ws(' ', owner, owner_id) from storage.objects where name = 'ok'`); got != alice+" "+alice {
+		t.Errorf("owner: %s", got)
+	}
+	a.do("GET", "/object/b/ok", a.service, nil).is(t, 200, "taken")
+	a.bytesMatchRows(t)
+}

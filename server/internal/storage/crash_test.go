@@ -1,0 +1,231 @@
+package storage_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// The environment of a child process: the database it uses and the directory
+// it keeps bytes in.
+const (
+	childDatabase  = "STORAGE_TEST_DATABASE"
+	childDirectory = "STORAGE_TEST_DIRECTORY"
+)
+
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(childDatabase); dsn != "" {
+		if err := serveChild(dsn, os.Getenv(childDirectory)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// serveChild serves the API with durable bytes, prints where, and ends only
+// with its input or by force.
+func serveChild(dsn, dir string) error {
+	keys, err := gateway.Keys{JWTSecret: gateway.DemoJWTSecret}.Complete()
+	if err != nil {
+		return err
+	}
+	login, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir, Durable: true, Logger: log})
+	h, _, err := newServer(storage.Config{Blobs: blobs}, login, keys, log)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
+		os.Exit(0)
+	}()
+	return http.Serve(l, h)
+}
+
+// child is a server in a process of its own.
+type child struct {
+	*api
+	cmd *exec.Cmd
+}
+
+func startChild(t *testing.T, a *api, dir string) *child {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childDatabase+"="+a.dsn, childDirectory+"="+dir)
+	cmd.Stderr = t.Output()
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := *a
+	c.dir = dir
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the child did not start: %v", errors.Join(err, cmd.Wait()))
+	}
+	c.url = "http://" + strings.TrimSpace(addr) + "/storage/v1"
+	k := &child{api: &c, cmd: cmd}
+	t.Cleanup(k.kill)
+	return k
+}
+
+// kill is kill -9.
+func (c *child) kill() {
+	if c.cmd.ProcessState != nil {
+		return
+	}
+	_ = c.cmd.Process.Kill() // it may have ended by itself, which Wait tells
+	_ = c.cmd.Wait()         // killed: an error by design
+}
+
+// TestCrash kills the server again and again while it stores, replaces and
+// deletes. Afterwards each row has its bytes, what was acknowledged is there,
+// and once the next server has swept, nothing else is.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.bucket("b", true)
+	dir := t.TempDir()
+	const rounds, writers, keys = 6, 8, 5
+	var (
+		mu    sync.Mutex
+		acked = map[string]string{} // what a key holds for certain; each key has one writer
+		total int
+	)
+	for round := range rounds {
+		c := startChild(t, a, dir)
+		killAt := 15 + rand.IntN(40) // answers after which the server is killed
+		answers := make(chan struct{}, 1000)
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					key := fmt.Sprintf("w%d/k%d", w, i%keys)
+					content := strings.Repeat(fmt.Sprintf("%d %d %d|", round, w, i), 1+rand.IntN(40000))
+					mu.Lock()
+					before := acked[key]
+					delete(acked, key) // unknown until there is an answer
+					mu.Unlock()
+					var (
+						r   answer
+						err error
+					)
+					if i%7 == 6 && before != "" {
+						content = ""
+						r, err = c.try("DELETE", "/object/b/"+key, c.service, nil)
+					} else {
+						r, err = c.try("PUT", "/object/b/"+key, c.service, content)
+					}
+					if err != nil {
+						return // killed
+					}
+					if r.status != 200 {
+						t.Errorf("%d %s", r.status, r.body)
+						return
+					}
+					mu.Lock()
+					acked[key] = content
+					total++
+					mu.Unlock()
+					answers <- struct{}{}
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() { wg.Wait(); close(done) }()
+		for n := 0; n < killAt; n++ {
+			select {
+			case <-answers:
+			case <-done:
+				t.Fatalf("round %d: all writers have stopped", round)
+			}
+		}
+		c.kill()
+		<-done
+
+		// before any repair: no row without its bytes
+		have := map[string]bool{}
+		for _, f := range c.files() {
+			have[f] = true
+		}
+		for _, v := range strings.Fields(a.one(`select string_agg(version, ' ') from storage.objects`)) {
+			if !have[v] && v != "null" {
+				t.Errorf("round %d: a row names version %s, which has no bytes", round, v)
+			}
+		}
+	}
+	c := startChild(t, a, dir)
+	eventually(t, "the sweep has left one file for each row", func() bool {
+		return fmt.Sprint(len(c.files())) == a.one(`select count(*) from storage.objects`)
+	})
+	c.bytesMatchRows(t)
+	for _, key := range strings.Fields(a.one(`select string_agg(name, ' ') from storage.objects`)) {
+		r := c.do("GET", "/object/public/b/"+key, "", nil)
+		if r.status != 200 || r.header.Get("ETag") != etag(r.body) {
+			t.Errorf("%s: %d, %d bytes that do not fit their ETag", key, r.status, len(r.body))
+		}
+		if want, ok := acked[key]; ok && r.body != want {
+			t.Errorf("%s does not hold what was acknowledged last", key)
+		}
+	}
+	for key, want := range acked {
+		if want != "" {
+			if r := c.do("HEAD", "/object/public/b/"+key, "", nil); r.status != 200 {
+				t.Errorf("%s was acknowledged and is not there", key)
+			}
+		}
+	}
+	t.Logf("%d acknowledged writes, %d kills, %s objects at the end", total, rounds, a.one(`select count(*) from storage.objects`))
+}
+
+// TestSweepSparesOtherDatabases: a directory that was filled for one database
+// is not emptied for another.
+func TestSweepSparesOtherDatabases(t *testing.T) {
+	t.Parallel()
+	first, second := start(t), start(t)
+	first.bucket("b", true)
+	dir := t.TempDir()
+	c := startChild(t, first, dir)
+	c.put("b/k", "precious")
+	eventually(t, "the directory is claimed", func() bool { _, err := os.Stat(dir + "/owner"); return err == nil })
+	c.kill()
+	c = startChild(t, second, dir)
+	second.bucket("b", true)
+	c.put("b/other", "x")
+	c.kill()
+	c = startChild(t, first, dir)
+	c.do("GET", "/object/public/b/k", "", nil).is(t, 200, "precious")
+}
