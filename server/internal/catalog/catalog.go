@@ -41,6 +41,8 @@ type Snapshot struct {
 	Functions map[Name][]*Function
 	// Roles holds the settings of the roles the login role may become.
 	Roles map[string]*Role
+	// SchemaComments are the comments of the exposed schemas.
+	SchemaComments map[string]string
 	// Settings are the pgrst.* settings of the login role, without the prefix.
 	Settings map[string]string
 	// ServerVersion is PostgreSQL's version number, 170004 for 17.4.
@@ -74,6 +76,7 @@ type Relation struct {
 	// those of the base table, when all of them are there.
 	PrimaryKey []string
 	Columns    []*Column
+	Comment    string
 
 	byName map[string]*Column
 	unique [][]int16 // column numbers of primary keys and unique constraints, sorted
@@ -96,6 +99,11 @@ type Column struct {
 	NotNull        bool
 	// Default is the expression used for an absent value, empty when there is none.
 	Default Text
+	Comment string
+	// Enum lists the labels when the type is an enumeration.
+	Enum []string
+	// MaxLength is the declared length of a text type, 0 when it has none.
+	MaxLength int
 }
 
 // Volatility is pg_proc.provolatile.
@@ -143,6 +151,7 @@ type Function struct {
 	Isolation string
 	// Settings are the other settings of the function.
 	Settings []Setting
+	Comment  string
 }
 
 // ReturnsSingle is true when one value or row is returned.
@@ -205,7 +214,7 @@ func (s *Snapshot) FunctionNames(schema string) []string {
 func NewSnapshot(relations []*Relation, functions []*Function, relationships []*Relationship) *Snapshot {
 	s := &Snapshot{
 		Relations: map[Name]*Relation{}, Functions: map[Name][]*Function{},
-		Roles: map[string]*Role{}, Settings: map[string]string{}, rels: map[uint32][]*Relationship{},
+		Roles: map[string]*Role{}, Settings: map[string]string{}, SchemaComments: map[string]string{}, rels: map[uint32][]*Relationship{},
 	}
 	for i, r := range relations {
 		if r.OID == 0 {

@@ -58,7 +58,7 @@ func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string)
 	}{
 		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
 		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
-		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commitSQL, nil},
+		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {commitSQL, nil},
 	}
 	for _, q := range order {
 		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
@@ -138,6 +138,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 	l.readFunctions(s, schemas)
 	l.readRoles(s)
 	l.readConfig(s)
+	l.readComments(s)
 	return s, nil
 }
 
@@ -169,6 +170,10 @@ func (l *loader) baseType(t uint32) uint32 {
 }
 
 func (l *loader) readColumns(s *Snapshot) {
+	enums := map[uint32][]string{}
+	for _, r := range l.raw[enumsSQL] {
+		enums[oid(r[0])] = textArray(r[1])
+	}
 	for _, r := range l.raw[columnsSQL] {
 		rel := s.byOID[oid(r[0])]
 		if rel == nil {
@@ -179,6 +184,8 @@ func (l *loader) readColumns(s *Snapshot) {
 		c := &Column{Name: string(r[2]), Number: int16(number), Type: Text{string(r[4])}, NotNull: string(r[5]) == "t"}
 		base := l.baseType(typ)
 		c.JSON, c.TSVector = base == oidJSON || base == oidJSONB, base == oidTSVector
+		c.Enum = enums[base]
+		c.MaxLength, _ = strconv.Atoi(string(r[7]))
 		switch {
 		case r[6] != nil:
 			c.Default = Text{string(r[6])}
@@ -293,6 +300,35 @@ func (l *loader) readConfig(s *Snapshot) {
 			name, value, _ := strings.Cut(entry, "=")
 			if key, ok := strings.CutPrefix(name, "pgrst."); ok {
 				s.Settings[key] = value
+			}
+		}
+	}
+}
+
+func (l *loader) readComments(s *Snapshot) {
+	functions := map[uint32]*Function{}
+	for _, list := range s.Functions {
+		for _, f := range list {
+			functions[f.OID] = f
+		}
+	}
+	for _, r := range l.raw[commentsSQL] {
+		id, text := oid(r[1]), string(r[3])
+		number, _ := strconv.ParseInt(string(r[2]), 10, 16)
+		switch rel, f := s.byOID[id], functions[id]; {
+		case r[4] != nil:
+			s.SchemaComments[string(r[4])] = text
+		case string(r[0]) != "t":
+			if f != nil {
+				f.Comment = text
+			}
+		case rel != nil && number == 0:
+			rel.Comment = text
+		case rel != nil:
+			for _, c := range rel.Columns {
+				if c.Number == int16(number) {
+					c.Comment = text
+				}
 			}
 		}
 	}

@@ -25,7 +25,8 @@ select a.attrelid, a.attnum, a.attname, a.atttypid, format_type(a.atttypid, a.at
               from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
               where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
                 and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and d.deptype = 'i' limit 1)
-            else pg_get_expr(def.adbin, def.adrelid) end
+            else pg_get_expr(def.adbin, def.adrelid) end,
+       case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 else 0 end
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_attrdef def on def.adrelid = a.attrelid and def.adnum = a.attnum
 where c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition and n.nspname = any($1)
@@ -82,5 +83,21 @@ select s.setdatabase <> 0, s.setconfig from pg_db_role_setting s
 where s.setrole = (select oid from pg_roles where rolname = session_user)
   and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
 order by 1`
+
+const commentsSQL = `
+select d.classoid = 'pg_class'::regclass, d.objoid, d.objsubid, d.description, null
+from pg_description d join pg_class c on d.classoid = 'pg_class'::regclass and c.oid = d.objoid join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = any($1)
+union all
+select false, d.objoid, 0, d.description, null
+from pg_description d join pg_proc p on d.classoid = 'pg_proc'::regclass and p.oid = d.objoid join pg_namespace n on n.oid = p.pronamespace
+where n.nspname = any($1)
+union all
+select false, 0, 0, d.description, n.nspname
+from pg_description d join pg_namespace n on d.classoid = 'pg_namespace'::regclass and n.oid = d.objoid
+where n.nspname = any($1)`
+
+const enumsSQL = `
+select e.enumtypid, array_agg(e.enumlabel order by e.enumsortorder) from pg_enum e group by 1`
 
 const commitSQL = `commit`

@@ -46,6 +46,8 @@ type Relationship struct {
 	TableIsView, ForeignIsView bool
 	// Function computes the related rows, for Computed.
 	Function Name
+	// Referenced is true when the foreign key is not the origin's.
+	Referenced bool
 	// ToOne is true when at most one row is related.
 	ToOne bool
 }
@@ -107,7 +109,9 @@ func (s *Snapshot) directRelationships(r *Relation) []*Relationship {
 					if fk.unique {
 						card = OneToOne
 					}
-					out = append(out, newRelationship(r, other, fk.name, card, local, remote))
+					back := newRelationship(r, other, fk.name, card, local, remote)
+					back.Referenced = true
+					out = append(out, back)
 				}
 			}
 		}

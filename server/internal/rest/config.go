@@ -41,6 +41,10 @@ type Config struct {
 	TxEnd string
 	// PreRequest is a function, schema.name, that runs before every statement.
 	PreRequest string
+	// PublicURL is where clients reach the root; "" tells the address a client has used.
+	PublicURL string
+	// OpenAPI is follow-privileges, ignore-privileges or disabled; "" is the first.
+	OpenAPI string
 	// JWTAudience must be among the audiences of a token that names any.
 	JWTAudience string
 	// AppSettings are set in every transaction.
@@ -67,6 +71,7 @@ type config struct {
 	audience    string
 	hoisted     []string
 	rootFn      string
+	openAPI     string
 	searchPaths map[string]string // by schema
 }
 
@@ -81,6 +86,7 @@ func (c *Config) effective(s *catalog.Snapshot) *config {
 		searchPaths: map[string]string{},
 	}
 	txEnd := c.TxEnd
+	out.openAPI = c.OpenAPI
 	text := func(to *string, names ...string) {
 		for _, name := range names {
 			if v, ok := s.Settings[name]; ok {
@@ -102,6 +108,7 @@ func (c *Config) effective(s *catalog.Snapshot) *config {
 	text(&out.audience, "jwt_aud")
 	text(&out.rootFn, "db_root_spec")
 	text(&txEnd, "db_tx_end")
+	text(&out.openAPI, "openapi_mode")
 	var rows, aggregates, plans string
 	text(&rows, "db_max_rows", "max_rows")
 	if n, err := strconv.Atoi(rows); err == nil && n >= 0 {

@@ -205,8 +205,7 @@ func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who 
 		return h.inspect(ctx, cfg, req)
 	}
 	if req.Resource == request.Root {
-		return nil, &Error{Code: "PGRST127", Status: http.StatusBadRequest, Message: "Feature not implemented",
-			Details: "The OpenAPI document is not available yet."}
+		return h.describe(ctx, r, cfg, who, req)
 	}
 	p, perr := plan.Make(req, cfg.snapshot, plan.Options{
 		Schemas: cfg.schemas, MaxRows: cfg.maxRows, Aggregates: cfg.aggregates, Plans: cfg.plans, SafeUpdate: h.cfg.SafeUpdate})

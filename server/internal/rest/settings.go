@@ -15,8 +15,8 @@ import (
 	"github.com/suparust/suparust/server/internal/session"
 )
 
-// settings are what the transaction of a request runs under.
-func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) *session.Settings {
+// baseSettings are what the transaction of any request runs under.
+func (h *Handler) baseSettings(r *http.Request, cfg *config, who *caller, req *request.Request) *session.Settings {
 	headers, cookies := requestHeaders(r)
 	s := &session.Settings{
 		SearchPath: cfg.searchPaths[req.Schema], Role: who.role, Claims: who.claims, Subject: who.subject, ClaimRole: who.role,
@@ -28,6 +28,13 @@ func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *reque
 			s.RoleSettings = append(s.RoleSettings, session.Setting(x))
 		}
 	}
+	return s
+}
+
+// settings are the base settings with those of the called function and the
+// configured constants.
+func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) *session.Settings {
+	s := h.baseSettings(r, cfg, who, req)
 	for _, x := range p.FunctionSettings {
 		if hoisted(cfg.hoisted, x) {
 			s.Extra = append(s.Extra, session.Setting(x))
