@@ -1,0 +1,75 @@
+package rest_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+const benchSchema = `create table items(id int primary key, name text, note text);
+insert into items select i, 'name ' || i, repeat('n', 50) from generate_series(1, 10000) i; analyze items;
+alter table items enable row level security; create policy all_rows on items for select to authenticated using (true);
+grant select on items to authenticated`
+
+// BenchmarkSelectByKey is a row by its key over HTTP. The metric "bare" is the
+// limit, measured in the same run: the same select, prepared, over the same
+// socket; "ratio" is how much longer the request takes.
+func BenchmarkSelectByKey(b *testing.B) {
+	f := start(b, benchSchema)
+	bare := barePrepared(b, f)
+	req, err := http.NewRequest(http.MethodGet, f.URL+"/items?select=id,name&id=eq.4711", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+f.token(b, map[string]any{"role": "authenticated", "sub": "u1"}))
+	get := func() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || string(body) != `[{"id":4711,"name":"name 4711"}]` {
+			b.Fatal(res.StatusCode, string(body), err)
+		}
+	}
+	for range 200 {
+		get()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		get()
+	}
+	perRequest := b.Elapsed() / time.Duration(b.N)
+	b.ReportMetric(float64(bare.Nanoseconds()), "bare-ns/op")
+	b.ReportMetric(float64(perRequest)/float64(bare), "ratio")
+}
+
+// barePrepared is the time of the select alone, the median of several rounds.
+func barePrepared(b *testing.B, f *fixture) time.Duration {
+	b.Helper()
+	ctx := context.Background()
+	const sql = "select id, name from items where id = $1"
+	conn := f.connect(b, "postgres")
+	if _, err := conn.Prepare(ctx, "bare", sql); err != nil {
+		b.Fatal(err)
+	}
+	var best time.Duration
+	for round := range 5 {
+		start := time.Now()
+		const n = 1000
+		for range n {
+			res := conn.PgConn().ExecPrepared(ctx, "bare", [][]byte{[]byte("4711")}, nil, nil).Read()
+			if res.Err != nil || len(res.Rows) != 1 {
+				b.Fatal(res.Err, len(res.Rows))
+			}
+		}
+		if d := time.Since(start) / n; round == 0 || d < best {
+			best = d
+		}
+	}
+	return best
+}

@@ -1,0 +1,70 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	f := start(t, `comment on schema public is E'My API\nAll of it';
+		create type color as enum ('red', 'blue');
+		create table owners(id int primary key);
+		create table things(id bigint primary key, name varchar(20) not null default 'it''s', c color, owner int references owners(id), n numeric(5,2) default 1.5, ok boolean default true, tags text[], data jsonb);
+		comment on table things is E'A thing\nWith more'; comment on column things.name is 'Its name';
+		create table secret(id int); revoke all on secret from anon, authenticated;
+		create function calc(a int, b text default 'x') returns int stable language sql as 'select a';
+		create function act() returns void volatile language sql as ''; revoke execute on function act() from public, anon;`)
+	var doc struct {
+		Swagger     string
+		Info        struct{ Title, Description string }
+		Paths       map[string]map[string]any
+		Definitions map[string]struct {
+			Required   []string
+			Properties map[string]map[string]any
+		}
+		Parameters map[string]any
+	}
+	r := f.as(t, "anon", nil).get(t, "/")
+	if r.status != 200 || r.header.Get("Content-Type") != "application/openapi+json; charset=utf-8" {
+		t.Fatalf("%d %v %s", r.status, r.header, r.body)
+	}
+	if err := json.Unmarshal(r.body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Swagger != "2.0" || doc.Info.Title != "My API" || doc.Info.Description != "All of it" {
+		t.Errorf("%+v", doc.Info)
+	}
+	for path, want := range map[string]bool{"/": true, "/things": true, "/secret": false, "/rpc/calc": true, "/rpc/act": false} {
+		if _, ok := doc.Paths[path]; ok != want {
+			t.Errorf("path %s shown: %v, want %v", path, ok, want)
+		}
+	}
+	if _, ok := doc.Paths["/rpc/calc"]["get"]; !ok {
+		t.Error("a stable function has no get")
+	}
+	d := doc.Definitions["things"]
+	if len(d.Required) != 2 {
+		t.Errorf("required %v", d.Required)
+	}
+	for column, want := range map[string]string{
+		"id":    `{"type":"integer","format":"int64","description":"Note:\nThis is a Primary Key.<pk/>"}`,
+		"name":  `{"type":"string","format":"character varying(20)","maxLength":20,"default":"it's","description":"Its name"}`,
+		"c":     `{"type":"string","format":"public.color","enum":["red","blue"]}`,
+		"owner": `{"type":"integer","format":"int32","description":"Note:\nThis is a Foreign Key to ` + "`owners.id`" + `.<fk table='owners' column='id'/>"}`,
+		"n":     `{"type":"number","format":"numeric(5,2)","default":1.5}`,
+		"ok":    `{"type":"boolean","format":"boolean","default":true}`,
+		"tags":  `{"type":"array","format":"text[]","items":{"type":"string"}}`,
+		"data":  `{"format":"jsonb"}`,
+	} {
+		got, err := json.Marshal(d.Properties[column])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameJSON(t, got, want)
+	}
+	if r := f.as(t, "service_role", nil).get(t, "/", "Accept: text/csv"); r.status != 406 {
+		t.Errorf("CSV of the document: %d", r.status)
+	}
+	f.as(t, "anon", nil).post(t, "/", `{}`).wantCode(t, 405, "PGRST117")
+}

@@ -1,0 +1,95 @@
+package rest_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+)
+
+// A schema change made by any connection is in force for the next request.
+func TestSchemaChangeIsSeenByTheNextRequest(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create table base(id int primary key, a text); insert into base values (1, 'x')")
+	service := f.as(t, "service_role", nil)
+	service.get(t, "/base").want(t, 200, `[{"id":1,"a":"x"}]`)
+	for i := range 20 {
+		name := fmt.Sprintf("fresh_%d", i)
+		f.exec(t, "create table "+name+"(id int primary key)")
+		service.get(t, "/"+name).want(t, 200, `[]`)
+		service.post(t, "/"+name, `{"id":1}`).want(t, 201, ``)
+		f.exec(t, "alter table "+name+" add column note text default 'n'")
+		service.get(t, "/"+name+"?select=id,note").want(t, 200, `[{"id":1,"note":"n"}]`)
+		service.get(t, "/"+name).want(t, 200, `[{"id":1,"note":"n"}]`)
+		service.send(t, http.MethodPatch, "/"+name+"?id=eq.1", `{"note":"m"}`).want(t, 204, ``)
+		f.exec(t, "alter table "+name+" rename column note to memo")
+		service.get(t, "/"+name).want(t, 200, `[{"id":1,"memo":"m"}]`)
+		f.exec(t, "drop table "+name)
+		service.get(t, "/"+name).wantCode(t, 404, "PGRST205")
+	}
+	f.exec(t, "create table child(id int primary key, base_id int)")
+	service.get(t, "/base?select=id,child(id)").wantCode(t, 400, "PGRST200")
+	f.exec(t, "alter table child add foreign key (base_id) references base(id)")
+	service.get(t, "/base?select=id,child(id)").want(t, 200, `[{"id":1,"child":[]}]`)
+	service.post(t, "/rpc/sum_up", `{"a":1}`).wantCode(t, 404, "PGRST202")
+	f.exec(t, "create function sum_up(a int) returns int language sql as 'select a + 1'")
+	service.post(t, "/rpc/sum_up", `{"a":1}`).want(t, 200, `2`)
+	f.exec(t, "drop function sum_up; create function sum_up(a int) returns text language sql as $$ select 'now ' || a $$")
+	service.post(t, "/rpc/sum_up", `{"a":1}`).want(t, 200, `"now 1"`)
+	service.send(t, http.MethodOptions, "/later", "").wantCode(t, 404, "PGRST205")
+	f.exec(t, "create view later as select 1 as one")
+	if got := service.send(t, http.MethodOptions, "/later", "").header.Get("Allow"); got != "OPTIONS,GET,HEAD" {
+		t.Errorf("Allow is %q", got)
+	}
+}
+
+// While one client changes the schema all the time, every request of the
+// others is answered by the schema before or after a change, never by neither.
+func TestDDLStorm(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create table stormy(id int primary key, v text); insert into stormy values (1, 'x')")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			service := f.as(t, "service_role", nil)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if r := service.get(t, "/stormy?select=id,v"); r.status != 200 || string(r.body) != `[{"id":1,"v":"x"}]` {
+					t.Errorf("read: %d %s", r.status, r.body)
+				}
+				if r := service.send(t, http.MethodPatch, "/stormy?id=eq.1", `{"v":"x"}`); r.status != 204 {
+					t.Errorf("write: %d %s", r.status, r.body)
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		f.exec(t, fmt.Sprintf("alter table stormy add column c%d int default %d", i, i))
+		if i%2 == 1 {
+			f.exec(t, fmt.Sprintf("alter table stormy drop column c%d", i-1))
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestNotifiedReload(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create table counted(id int); insert into counted select generate_series(1, 10)")
+	service := f.as(t, "service_role", nil)
+	service.get(t, "/counted?select=id.sum()").wantCode(t, 400, "PGRST123")
+	// the settings of a role fire no trigger: they are read again when told
+	f.exec(t, "alter role authenticator in database "+f.database(t)+" set pgrst.db_aggregates_enabled = 'true'")
+	f.exec(t, "alter role authenticator in database "+f.database(t)+" set pgrst.db_max_rows = '3'")
+	f.exec(t, "notify pgrst, 'reload config'")
+	f.eventually(t, func() bool { return service.get(t, "/counted?select=id.sum()").status == 200 })
+	service.get(t, "/counted?select=id.sum()").want(t, 200, `[{"sum":55}]`)
+	if r := service.get(t, "/counted"); r.header.Get("Content-Range") != "0-2/*" {
+		t.Errorf("with 3 rows at most the range is %s", r.header.Get("Content-Range"))
+	}
+}

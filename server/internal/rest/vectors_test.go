@@ -1,0 +1,172 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// vector is one request of testdata/vectors.txt with its expected answer.
+type vector struct {
+	line         int
+	method, path string
+	claims       map[string]any
+	header       http.Header
+	body         string
+	status       int
+	want         map[string]string
+	checks       []string // body, text, code, sql lines
+}
+
+func readVectors(t *testing.T, name string) []*vector {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*vector
+	var v *vector
+	for i, line := range strings.Split(string(raw), "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case line == "":
+			v = nil
+		case v == nil:
+			method, path, _ := strings.Cut(line, " ")
+			v = &vector{line: i + 1, method: method, path: path, header: http.Header{}, want: map[string]string{}}
+			list = append(list, v)
+		case strings.HasPrefix(line, "> "):
+			k, val, _ := strings.Cut(line[2:], ": ")
+			v.header.Add(k, val)
+		case strings.HasPrefix(line, "< "):
+			v.body = strings.ReplaceAll(line[2:], `\n`, "\n")
+		case strings.HasPrefix(line, "as "):
+			if err := json.Unmarshal([]byte(line[3:]), &v.claims); err != nil {
+				t.Fatalf("line %d: %v", i+1, err)
+			}
+		case v.status == 0:
+			if _, err := fmt.Sscan(line, &v.status); err != nil {
+				t.Fatalf("line %d: %v", i+1, err)
+			}
+		case strings.HasPrefix(line, "body ") || strings.HasPrefix(line, "text ") || strings.HasPrefix(line, "code ") || strings.HasPrefix(line, "sql "):
+			v.checks = append(v.checks, line)
+		default:
+			k, val, _ := strings.Cut(line, ": ")
+			v.want[k] = val
+		}
+	}
+	return list
+}
+
+func TestContractVectors(t *testing.T) {
+	t.Parallel()
+	f := start(t, readFile(t, "testdata/vectors.sql"))
+	data := readFile(t, "testdata/vectors_data.sql")
+	f.exec(t, data)
+	for _, v := range readVectors(t, "testdata/vectors.txt") {
+		t.Run(fmt.Sprintf("line%d_%s_%s", v.line, v.method, strings.TrimPrefix(v.path, "/")), func(t *testing.T) {
+			f.check(t, v)
+		})
+		if v.method != http.MethodGet && v.method != http.MethodHead && v.method != http.MethodOptions {
+			f.exec(t, data)
+		}
+	}
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func (f *fixture) check(t *testing.T, v *vector) {
+	t.Helper()
+	req, err := http.NewRequest(v.method, f.URL+v.path, strings.NewReader(v.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.body == "" {
+		req.Body = nil
+	}
+	req.Header = v.header.Clone()
+	if v.claims == nil {
+		v.claims = map[string]any{"role": "service_role"}
+		if strings.HasPrefix(v.path, "/notes") {
+			v.claims = map[string]any{"role": "anon"}
+		}
+	}
+	req.Header.Set("Authorization", "Bearer "+f.token(t, v.claims))
+	if v.body != "" && req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != v.status {
+		t.Fatalf("status %d, want %d; body %s", res.StatusCode, v.status, body)
+	}
+	for name, want := range v.want {
+		got := strings.Join(res.Header.Values(name), ", ")
+		if want == "-" {
+			want = ""
+		}
+		if got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for _, c := range v.checks {
+		kind, want, _ := strings.Cut(c, " ")
+		switch kind {
+		case "text":
+			if want = strings.ReplaceAll(want, `\n`, "\n"); string(body) != want {
+				t.Errorf("body is %q, want %q", body, want)
+			}
+		case "body":
+			sameJSON(t, body, want)
+		case "code":
+			var e struct{ Code string }
+			_ = json.Unmarshal(body, &e)
+			if want == "-" {
+				want = ""
+			}
+			if e.Code != want {
+				t.Errorf("code %q, want %q; body %s", e.Code, want, body)
+			}
+		case "sql":
+			count, query, _ := strings.Cut(want, " ")
+			if got := f.count(t, query); fmt.Sprint(got) != count {
+				t.Errorf("%s: %d rows, want %s", query, got, count)
+			}
+		}
+	}
+}
+
+func sameJSON(t testing.TB, got []byte, want string) {
+	t.Helper()
+	var a, b any
+	if err := json.Unmarshal(got, &a); err != nil {
+		t.Errorf("body is no JSON: %s", got)
+		return
+	}
+	if err := json.Unmarshal([]byte(want), &b); err != nil {
+		t.Fatalf("the expectation is no JSON: %s", want)
+	}
+	if diff := cmp.Diff(b, a); diff != "" {
+		t.Errorf("body differs (-want +got):\n%s", diff)
+	}
+}
