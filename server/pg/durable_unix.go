@@ -225,7 +225,10 @@ func (d *durable) create(t *Template) error {
 	if err := d.clearUnfinished(t, part); err != nil {
 		return fmt.Errorf("what an interrupted start left in %s cannot be removed: %w", d.path, err)
 	}
-	err := t.image.writeTo(part, d.acct)
+	full, err := t.image.withLinksCopied()
+	if err == nil {
+		err = full.writeTo(part, d.acct)
+	}
 	if err == nil {
 		err = syncTree(part)
 	}
@@ -305,15 +308,6 @@ func topNames(im *image) []string {
 		}
 	}
 	return names
-}
-
-func syncTree(root string) error {
-	return filepath.WalkDir(root, func(p string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return syncPath(p)
-	})
 }
 
 func syncPath(path string) error {

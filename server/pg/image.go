@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +19,14 @@ type image struct {
 	dirs  []string // slash-separated, parents before children, without the root itself
 	files []imageFile
 	bytes int64
+	links []imageLink
+}
+
+// imageLink is a directory of the image that is not in it: a clone has a symbolic link to one that all clones share and
+// none of them writes to.
+type imageLink struct {
+	name   string // in the data directory
+	target string // absolute path
 }
 
 type imageFile struct {
@@ -127,6 +136,62 @@ func parseImage(b []byte) (*image, error) {
 		return nil, fmt.Errorf("%w: it is empty", errBadImage)
 	}
 	return im, nil
+}
+
+// withLinksCopied returns the image with its links replaced by what they lead to, for a data directory that must stand
+// by itself.
+func (im *image) withLinksCopied() (*image, error) {
+	full := &image{dirs: slices.Clone(im.dirs), files: slices.Clone(im.files), bytes: im.bytes}
+	for _, l := range im.links {
+		sub, err := readImage(l.target)
+		if err != nil {
+			return nil, err
+		}
+		top := len(full.dirs)
+		full.dirs = append(full.dirs, l.name)
+		for _, d := range sub.dirs {
+			full.dirs = append(full.dirs, l.name+"/"+d)
+		}
+		for _, f := range sub.files {
+			f.dir = top + 1 + f.dir
+			full.files = append(full.files, f)
+		}
+		full.bytes += sub.bytes
+	}
+	return full, nil
+}
+
+// cut takes a directory out of the image and returns it.
+func (im *image) cut(name string) *image {
+	out, rest := &image{}, &image{links: im.links}
+	moved := make([]int, len(im.dirs))
+	inside := make([]bool, len(im.dirs))
+	for i, d := range im.dirs {
+		sub, in := strings.CutPrefix(d, name+"/")
+		switch {
+		case d == name:
+			inside[i], moved[i] = true, -1
+		case in:
+			inside[i], moved[i] = true, len(out.dirs)
+			out.dirs = append(out.dirs, sub)
+		default:
+			moved[i] = len(rest.dirs)
+			rest.dirs = append(rest.dirs, d)
+		}
+	}
+	for _, f := range im.files {
+		to := rest
+		if f.dir >= 0 {
+			if inside[f.dir] {
+				to = out
+			}
+			f.dir = moved[f.dir]
+		}
+		to.files = append(to.files, f)
+		to.bytes += int64(len(f.data))
+	}
+	*im = *rest
+	return out
 }
 
 // has tells whether the image holds a file.

@@ -48,6 +48,11 @@ func (im *image) writeTo(root string, a account) error {
 			return err
 		}
 	}
+	for _, l := range im.links {
+		if err := os.Symlink(l.target, filepath.Join(root, filepath.FromSlash(l.name))); err != nil {
+			return err
+		}
+	}
 	var (
 		next   atomic.Int64
 		failed atomic.Bool

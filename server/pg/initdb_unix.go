@@ -14,7 +14,7 @@ import (
 
 // initdb makes the cluster's data directory.
 func (b *builder) initdb(ctx context.Context) error {
-	args := append([]string{"-D", b.dataDir(), "-U", libraryUser, "-A", "trust"}, initdbFlags(b.bin.Major)...)
+	args := append([]string{"-D", b.dataDir(), "-U", superuser, "-A", "trust"}, initdbFlags(b.bin.Major)...)
 	cmd := exec.Command(filepath.Join(b.bin.BinDir, "initdb"), args...)
 	cmd.Dir = "/"
 	cmd.Env = childEnviron()

@@ -47,7 +47,7 @@ func (b *builder) startWithLibrary(ctx context.Context) error {
 		var out bytes.Buffer
 		db := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 			Version(embeddedpostgres.PostgresVersion(b.bin.Version)).
-			Username(libraryUser).Password(rand.Text()).Database("postgres").
+			Username(superuser).Password(rand.Text()).Database("postgres").
 			Port(port).
 			BinariesPath(shim.path).
 			RuntimePath(filepath.Join(b.dir.path, "runtime")).

@@ -54,9 +54,8 @@ func libraryArchives(cache string, major int) []string {
 }
 
 const (
-	probeLimit  = 5 * time.Second
-	fetchLimit  = 4 * time.Minute
-	libraryUser = "supabase_admin"
+	probeLimit = 5 * time.Second
+	fetchLimit = 4 * time.Minute
 )
 
 // fetchWithLibrary has embedded-postgres download an archive into dir. It has no call that only downloads and knows no

@@ -141,7 +141,7 @@ func (r *resolver) placeForThisProcess(ctx context.Context, archive io.Reader, s
 		return nil, err
 	}
 	tmp := filepath.Join(dir.path, "pg")
-	if err := os.Mkdir(tmp, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(dir.path, 0o755), os.Mkdir(tmp, 0o755)); err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
 	b, err := r.unpackChecked(ctx, archive, size, tmp, kind)

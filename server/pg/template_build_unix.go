@@ -19,6 +19,9 @@ import (
 // buildLimit bounds the making of a template. A project's seeds may take their time.
 const buildLimit = 30 * time.Minute
 
+// superuser is the bootstrap superuser of every cluster, as on the platform.
+const superuser = "supabase_admin"
+
 // hostRules is the template's pg_hba.conf: the unix socket is guarded by its directory, TCP asks for a password.
 const hostRules = `local all         all               trust
 local replication all               trust
@@ -73,11 +76,12 @@ func buildImage(ctx context.Context, s TemplateSpec) (_ *image, err error) {
 			err = errors.Join(err, rerr)
 		}
 	}()
-	if s.Build != nil {
+	err = b.settle(ctx)
+	if err == nil && s.Build != nil {
 		err = s.Build(ctx, b.dsn)
 	}
 	if err == nil {
-		err = b.trimDatabases(ctx)
+		err = b.finish(ctx)
 	}
 	if err = errors.Join(err, b.stop()); err != nil {
 		return nil, err
@@ -161,23 +165,28 @@ func (b *builder) startDirectly(ctx context.Context) error {
 	return nil
 }
 
-// trimDatabases drops what a clone does not need and leaves the rest in its final form.
-func (b *builder) trimDatabases(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, b.dsn(libraryUser, "postgres"))
+// settle freezes template1 before anything is written, so that its pages are final and nobody will have to write to them.
+func (b *builder) settle(ctx context.Context) error {
+	return b.exec(ctx, "template1", "vacuum (freeze, analyze)")
+}
+
+// finish leaves the databases in their final form. Nobody may connect to template1: its files are shared between clones.
+func (b *builder) finish(ctx context.Context) error {
+	return b.exec(ctx, "postgres",
+		"alter database template1 allow_connections false",
+		"vacuum (freeze, analyze)",
+		"checkpoint")
+}
+
+func (b *builder) exec(ctx context.Context, db string, statements ...string) error {
+	conn, err := pgx.Connect(ctx, b.dsn(superuser, db))
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	for _, stmt := range []string{
-		"alter database template0 is_template false",
-		"alter database template1 is_template false",
-		"drop database template0",
-		"drop database template1",
-		"vacuum (freeze, analyze)",
-		"checkpoint",
-	} {
+	for _, stmt := range statements {
 		if _, err := conn.Exec(ctx, stmt); err != nil {
-			return fmt.Errorf("trimming the template: %s: %w", stmt, err)
+			return fmt.Errorf("finishing the template: %s: %w", stmt, err)
 		}
 	}
 	return nil

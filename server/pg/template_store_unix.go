@@ -1,3 +1,5 @@
+//go:build unix
+
 package pg
 
 import (
@@ -21,7 +23,7 @@ import (
 // The cache keeps a template as <key>-<checksum>.tar.zst: its name says what must be in it.
 const (
 	templateSuffix    = ".tar.zst"
-	maxTemplates      = 24
+	maxTemplates      = 16
 	maxTemplatesBytes = 1 << 30
 	maxTemplateBytes  = 8 << 30 // unpacked
 )
@@ -37,8 +39,7 @@ func loadImage(ctx context.Context, s TemplateSpec, key string) (*image, error) 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		s.Logger.Warn("the cache cannot be written, so the template is built for this process only: set SUPARUST_CACHE_DIR to a writable directory", "cache", s.CacheDir, "error", err)
-		return buildImage(ctx, s)
+		return buildUnstored(ctx, s, err)
 	}
 	defer lock.Close()
 	if im := readStored(dir, key, s); im != nil { // another process has built it
@@ -48,12 +49,46 @@ func loadImage(ctx context.Context, s TemplateSpec, key string) (*image, error) 
 	if err != nil {
 		return nil, err
 	}
+	base := im.cut(template1Dir)
+	if err := storeBase(dir, key, base); err != nil {
+		return keepForThisProcess(im, base, s, err)
+	}
 	if err := store(dir, key, im); err != nil {
-		s.Logger.Warn("the template could not be kept in the cache and will be built again next time", "cache", dir, "error", err)
-		return im, nil
+		return keepForThisProcess(im, base, s, err)
 	}
 	evict(dir, key)
-	return im, nil
+	return im, im.linkBase(basePath(dir, key))
+}
+
+// buildUnstored builds a template without a cache.
+func buildUnstored(ctx context.Context, s TemplateSpec, cause error) (*image, error) {
+	im, err := buildImage(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return keepForThisProcess(im, im.cut(template1Dir), s, cause)
+}
+
+// keepForThisProcess is the way without a writable cache: nothing is lost but time.
+func keepForThisProcess(im, base *image, s TemplateSpec, cause error) (*image, error) {
+	s.Logger.Warn("the cache cannot be written, so the template is kept for this process only: set SUPARUST_CACHE_DIR to a writable directory", "cache", s.CacheDir, "error", cause)
+	acct, err := processAccount()
+	if err != nil {
+		return nil, err
+	}
+	disk, err := diskBase(acct)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := newRunDir(disk, acct)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir.path, "base")
+	if err := base.writeTo(path, acct); err != nil {
+		return nil, errors.Join(err, dir.remove())
+	}
+	return im, im.linkBase(path)
 }
 
 func lockTemplate(ctx context.Context, s TemplateSpec, key string) (string, *flock.Flock, error) {
@@ -85,6 +120,9 @@ func storedNames(dir, key string) []string {
 func readStored(dir, key string, s TemplateSpec) *image {
 	for _, name := range storedNames(dir, key) {
 		im, err := readStoredFile(name, key)
+		if err == nil {
+			err = im.linkBase(basePath(dir, key))
+		}
 		if err == nil {
 			now := time.Now()
 			_ = os.Chtimes(name, now, now) // what was used last is kept longest; a read-only cache has no such order
@@ -179,7 +217,7 @@ func evict(dir, keep string) {
 		path := filepath.Join(dir, e.Name())
 		switch {
 		case strings.HasPrefix(e.Name(), ".new-") && time.Since(info.ModTime()) > time.Hour:
-			_ = os.Remove(path)
+			_ = os.RemoveAll(path)
 		case strings.HasSuffix(e.Name(), ".lock") && time.Since(info.ModTime()) > 24*time.Hour:
 			removeFreeLock(path)
 		case strings.HasSuffix(e.Name(), templateSuffix) && !strings.HasPrefix(e.Name(), keep+"-"):
@@ -191,7 +229,9 @@ func evict(dir, keep string) {
 	for i, t := range all {
 		total += t.size
 		if i+1 >= maxTemplates || total > maxTemplatesBytes {
+			key, _, _ := strings.Cut(filepath.Base(t.name), "-")
 			_ = os.Remove(t.name)
+			_ = os.RemoveAll(basePath(dir, key))
 		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package pg
 
 import (
@@ -59,6 +61,7 @@ func trimFiles(data string) error {
 		}
 	}
 	errs = append(errs,
+		os.RemoveAll(filepath.Join(data, filepath.FromSlash(template0Dir))),
 		os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hostRules), 0o600),
 		os.WriteFile(filepath.Join(data, "postgresql.conf"), []byte(serverConf), 0o600))
 	return errors.Join(errs...)

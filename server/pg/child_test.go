@@ -1,0 +1,287 @@
+//go:build unix
+
+package pg
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A child is this test program again, running one function below: what must be seen from outside, such as a death, or
+// what needs another user, happens in it.
+
+type child struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+	log string
+}
+
+type childOptions struct {
+	env  []string
+	args []string
+	attr *syscall.SysProcAttr
+	dir  string // home and temporary directory; must be the child user's
+}
+
+func startChild(tb testing.TB, what string, o childOptions) *child {
+	tb.Helper()
+	if o.dir == "" {
+		o.dir = publicTempDir(tb)
+	}
+	c := &child{log: filepath.Join(tb.TempDir(), "child.log")}
+	logFile, err := os.Create(c.log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer logFile.Close()
+	// by way of /proc: the test program's own directory is closed to other users
+	self := "/proc/self/exe"
+	if _, err := os.Stat(self); err != nil {
+		self = os.Args[0]
+	}
+	c.cmd = exec.Command(self, append([]string{"-test.run=^TestChild$"}, o.args...)...)
+	c.cmd.Dir = "/"
+	c.cmd.Env = append([]string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + o.dir,
+		"SUPARUST_PG_CHILD_BIN=" + testBinaries(tb).BinDir, "SUPARUST_PG_CHILD_CACHE=" + o.dir + "/cache", "GOCOVERDIR=" + o.dir}, o.env...)
+	c.cmd.SysProcAttr = o.attr
+	c.cmd.Stderr = logFile
+	r, w, err := os.Pipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.cmd.ExtraFiles = []*os.File{w}
+	c.in, err = c.cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.cmd.Stdout = logFile
+	if err := c.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	w.Close()
+	c.out = bufio.NewScanner(r)
+	tb.Cleanup(func() {
+		c.in.Close()
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait()
+		r.Close()
+		if tb.Failed() {
+			b, _ := os.ReadFile(c.log)
+			tb.Logf("the child %s said:\n%s", what, b)
+		}
+	})
+	return c
+}
+
+// line reads the child's next report.
+func (c *child) line(tb testing.TB) string {
+	tb.Helper()
+	if !c.out.Scan() {
+		b, _ := os.ReadFile(c.log)
+		tb.Fatalf("the child reported nothing more: %v\n%s", c.out.Err(), b)
+	}
+	return c.out.Text()
+}
+
+// childReport is what a child tells about the clusters it runs.
+type childReport struct {
+	Roots    []string
+	Dirs     []string
+	Ports    []int
+	Pids     []int
+	Segments []int
+	DataDir  string
+	Posix    []string
+	Mode     int
+}
+
+// report writes to the parent. It is the only use of file descriptor 3.
+var reportTo = os.NewFile(3, "report")
+
+func report(tb testing.TB, v any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, err = reportTo.Write(append(b, '\n'))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestChild(t *testing.T) {
+	what := os.Getenv(childEnv)
+	if what == "" {
+		t.Skip("runs only as a child of other tests")
+	}
+	name, arg, _ := strings.Cut(what, ":")
+	switch name {
+	case "die":
+		childDies(t, arg)
+	case "load":
+		childWrites(t, arg)
+	case "build":
+		childBuilds(t, arg)
+	case "start":
+		childStarts(t)
+	default:
+		t.Fatalf("no child %q", what)
+	}
+}
+
+// childDies runs two clones and a durable cluster and ends in some way without stopping any.
+func childDies(t *testing.T, way string) {
+	tmpl := testTemplate(t)
+	r := childReport{DataDir: filepath.Join(os.Getenv("HOME"), "data")}
+	var clusters []*Cluster
+	for i := range 3 {
+		c := Config{Template: tmpl}
+		if i == 2 {
+			c.DataDir = r.DataDir
+		}
+		cl, err := Start(context.Background(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters = append(clusters, cl)
+		pf, err := readPidFile(cl.DataDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Roots = append(r.Roots, cl.dir.root.path)
+		r.Dirs = append(r.Dirs, cl.Dir(), cl.DataDir())
+		r.Ports = append(r.Ports, cl.Port())
+		r.Pids = append(r.Pids, pf.pid)
+		r.Segments = append(r.Segments, pf.shmID)
+		r.Posix = append(r.Posix, posixSegments(pf.pid)...)
+	}
+	acct, err := processAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Mode = int(acct.mode)
+	report(t, r)
+	// wait for the parent's word, so that it has read the report
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	forever := make(chan struct{})
+	switch way {
+	case "pass":
+	case "stop":
+		for _, cl := range clusters {
+			if err := cl.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	case "fail":
+		t.Error("as wanted")
+	case "fatal in goroutine":
+		done := make(chan struct{})
+		fatal := t.Fatal // what vet forbids is what is tried here
+		go func() {
+			defer close(done)
+			fatal("as wanted")
+		}()
+		<-done
+	case "panic":
+		go panic("as wanted")
+		<-forever
+	case "exit":
+		os.Exit(3)
+	default: // a timeout or a signal ends it
+		<-forever
+	}
+}
+
+// childWrites writes rows into a durable cluster and reports each once it is committed, until it is killed.
+func childWrites(t *testing.T, dataDir string) {
+	cl, err := Start(context.Background(), Config{Template: testTemplate(t), DataDir: dataDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	cfg, err := cl.ConnConfig("authenticator", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1000; ; i++ {
+		if _, err := conn.Exec(ctx, "insert into notes values ($1, repeat('x', 500))", i); err != nil {
+			t.Fatal(err)
+		}
+		report(t, i)
+	}
+}
+
+// childBuilds loads a template whose Build leaves a line in a file.
+func childBuilds(t *testing.T, file string) {
+	s := testSpec(t)
+	s.Key = "counted"
+	s.Build = func(ctx context.Context, dsn func(user, db string) string) error {
+		f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(f, os.Getpid())
+		return errors.Join(err, f.Close(), buildTestSchema(ctx, dsn))
+	}
+	tmpl, err := LoadTemplate(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, tmpl.Size())
+}
+
+// childStarts starts and stops one cluster and reports how, or the error.
+func childStarts(t *testing.T) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var r struct{ Error, Answer, Mode string }
+	err := func() error {
+		b, err := Resolve(context.Background(), ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_CHILD_BIN"), Logger: log})
+		if err != nil {
+			return err
+		}
+		tmpl, err := LoadTemplate(context.Background(), TemplateSpec{Binaries: b, Key: "child", Build: buildTestSchema, CacheDir: os.Getenv("SUPARUST_PG_CHILD_CACHE"), Logger: log})
+		if err != nil {
+			return err
+		}
+		cl, err := Start(context.Background(), Config{Template: tmpl, Logger: log})
+		if err != nil {
+			return err
+		}
+		acct, err := processAccount()
+		if err != nil {
+			return err
+		}
+		r.Mode = fmt.Sprint(int(acct.mode))
+		if r.Answer, err = tryQuery(context.Background(), cl, superuser, "postgres", "select count(*)::text from notes"); err != nil {
+			return err
+		}
+		_, err = tryQuery(context.Background(), cl, superuser, "postgres", "select 1::text")
+		return errors.Join(err, cl.Stop())
+	}()
+	if err != nil {
+		r.Error = err.Error()
+	}
+	report(t, r)
+}
+
+const childPatience = 30 * time.Second

@@ -1,0 +1,318 @@
+//go:build unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func TestEphemeralCluster(t *testing.T) {
+	t.Parallel()
+	cl := startTest(t, Config{Settings: map[string]string{"work_mem": "5MB"}})
+
+	t.Run("first connection is handed over once", func(t *testing.T) {
+		conn := cl.TakeConn()
+		if conn == nil {
+			t.Fatal("no connection")
+		}
+		r, err := conn.Exec(t.Context(), "select current_user || ' ' || count(*) from notes").ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(r[0].Rows[0][0]); got != "authenticator 100" {
+			t.Errorf("got %q", got)
+		}
+		if cl.TakeConn() != nil {
+			t.Error("the connection was handed over twice")
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("settings", func(t *testing.T) {
+		for name, want := range map[string]string{"fsync": "off", "work_mem": "5MB", "dynamic_shared_memory_type": "mmap", "wal_level": "logical", "TimeZone": "UTC", "listen_addresses": "127.0.0.1", "server_encoding": "UTF8"} {
+			if got := queryString(t, cl, superuser, "postgres", "select current_setting($1)", name); got != want {
+				t.Errorf("%s = %q, want %q", name, got, want)
+			}
+		}
+	})
+	t.Run("TCP asks for the password", func(t *testing.T) {
+		conn, err := pgx.Connect(t.Context(), cl.URL("authenticator", "postgres", "postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if _, err := pgx.Connect(t.Context(), cl.URL("authenticator", "wrong", "postgres")); err == nil {
+			t.Error("a wrong password was accepted")
+		}
+	})
+	t.Run("databases can be created from both templates", func(t *testing.T) {
+		conn := connect(t, cl, superuser, "postgres")
+		for _, sql := range []string{"create database plain", "create database bare template template0 encoding 'UTF8'", "create database same strategy file_copy", "create database twin template postgres"} {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		for _, db := range []string{"plain", "bare", "same"} {
+			if got := queryString(t, cl, superuser, db, "select count(*)::text from pg_class where relname = 'notes'"); got != "0" {
+				t.Errorf("%s has the project's tables", db)
+			}
+		}
+		if got := queryString(t, cl, superuser, "twin", "select count(*)::text from notes"); got != "100" {
+			t.Errorf("got %q notes", got)
+		}
+		if _, err := tryQuery(t.Context(), cl, superuser, "template1", "select ''"); err == nil {
+			t.Error("the shared template1 accepts connections")
+		}
+	})
+	t.Run("the run directory is closed to others", func(t *testing.T) {
+		info, err := os.Stat(cl.Dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("mode %v", info.Mode())
+		}
+	})
+	t.Run("log", func(t *testing.T) {
+		if tail := cl.LogTail(3); strings.Count(tail, "\n") != 2 {
+			t.Errorf("%q is not three lines", tail)
+		}
+	})
+}
+
+func connect(tb testing.TB, cl *Cluster, user, db string) *pgx.Conn {
+	tb.Helper()
+	cfg, err := cl.ConnConfig(user, db)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func TestStopLeavesNothing(t *testing.T) {
+	t.Parallel()
+	cl := startTest(t, Config{})
+	pf, err := readPidFile(cl.DataDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.Stop(); err != nil {
+		t.Error("a second stop fails:", err)
+	}
+	<-cl.Exited()
+	if exists(cl.Dir()) {
+		t.Error("the run directory is left")
+	}
+	if isPostgresOn(pf.pid, cl.DataDir()) {
+		t.Error("the server is left")
+	}
+	if segmentExists(pf.shmID) {
+		t.Error("the shared memory segment is left")
+	}
+	if portOpen(cl.Port()) {
+		t.Error("the port is left")
+	}
+}
+
+func TestClonesAreIndependent(t *testing.T) {
+	t.Parallel()
+	tmpl := testTemplate(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			cl, err := Start(t.Context(), Config{Template: tmpl})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() {
+				if err := cl.Stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			got, err := tryQuery(t.Context(), cl, superuser, "postgres", "with gone as (delete from notes where id > 10 returning 1) select count(*)::text from gone")
+			if err != nil || got != "90" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	port := ln.Addr().(*net.TCPAddr).Port
+	_, err = Start(t.Context(), Config{Template: testTemplate(t), Port: port})
+	wantError(t, err, "cannot listen on 127.0.0.1:", "choose another port")
+	if !errors.Is(err, errPortTaken) {
+		t.Errorf("not a taken port: %v", err)
+	}
+}
+
+func TestFirstConnectionRefused(t *testing.T) {
+	t.Parallel()
+	_, err := Start(t.Context(), Config{Template: testTemplate(t), FirstUser: "who"})
+	wantError(t, err, "refuses its first connection", `role "who" does not exist`)
+}
+
+func TestBadSettings(t *testing.T) {
+	t.Parallel()
+	tmpl := testTemplate(t)
+	_, err := Start(t.Context(), Config{Template: tmpl, Settings: map[string]string{"a b": "c"}})
+	wantError(t, err, "not the name of a PostgreSQL setting")
+	_, err = Start(t.Context(), Config{Template: tmpl, Settings: map[string]string{"work_mem": "plenty"}})
+	wantError(t, err, "stopped while starting", "work_mem")
+}
+
+func TestStartCancelled(t *testing.T) {
+	t.Parallel()
+	tmpl := testTemplate(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Start(ctx, Config{Template: tmpl}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestServerThatDies(t *testing.T) {
+	t.Parallel()
+	cl := startTest(t, Config{})
+	if err := cl.srv.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-cl.Exited():
+	case <-time.After(10 * time.Second):
+		t.Fatal("its end is not told")
+	}
+	if err := cl.Stop(); err != nil {
+		t.Error(err)
+	}
+	if exists(cl.Dir()) {
+		t.Error("the run directory is left")
+	}
+}
+
+func TestPool(t *testing.T) {
+	t.Parallel()
+	p := NewPool(Config{Template: testTemplate(t)}, 2)
+	seen := map[string]bool{}
+	var dirs []string
+	for range 4 {
+		cl, err := p.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[cl.Dir()] {
+			t.Error("a cluster was handed out twice")
+		}
+		seen[cl.Dir()] = true
+		dirs = append(dirs, cl.Dir())
+		queryString(t, cl, "authenticator", "postgres", "select count(*)::text from notes")
+		if err := cl.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, 20*time.Second, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.ready) != 2 {
+			return errors.New("the pool does not fill")
+		}
+		return nil
+	})
+	p.mu.Lock()
+	waiting := p.ready[0]
+	for _, cl := range p.ready {
+		dirs = append(dirs, cl.Dir())
+	}
+	p.mu.Unlock()
+	if err := waiting.srv.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-waiting.Exited()
+	cl, err := p.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cl == waiting {
+		t.Error("a dead cluster was handed out")
+	}
+	if err := errors.Join(cl.Stop(), p.Close(), p.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Take(t.Context()); !errors.Is(err, ErrPoolClosed) {
+		t.Errorf("got %v", err)
+	}
+	for _, d := range dirs {
+		if exists(d) {
+			t.Errorf("%s is left", d)
+		}
+	}
+}
+
+func TestPoolParallelTakesAndErrors(t *testing.T) {
+	t.Parallel()
+	tmpl := testTemplate(t)
+	p := NewPool(Config{Template: tmpl}, 1)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			cl, err := p.Take(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := cl.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+
+	bad := NewPool(Config{Template: tmpl, FirstUser: "who"}, 1)
+	defer bad.Close()
+	_, err := bad.Take(t.Context())
+	wantError(t, err, `role "who" does not exist`)
+}
+
+// TestSocketPath keeps the run directories short enough for a unix socket.
+func TestSocketPath(t *testing.T) {
+	t.Parallel()
+	long := filepath.Join(publicTempDir(t), strings.Repeat("long", 20))
+	acct, err := processAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(long, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, usableBase(long, acct), "too long for the path of a unix socket")
+}

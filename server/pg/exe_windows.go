@@ -1,0 +1,3 @@
+package pg
+
+func exe(name string) string { return name + ".exe" }

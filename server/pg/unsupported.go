@@ -1,0 +1,50 @@
+//go:build !unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+)
+
+// errUnsupported says what to do where clusters cannot be run. Binaries can be found and fetched all the same.
+var errUnsupported = errors.New("suparust runs PostgreSQL itself on Linux and macOS only: use WSL 2, or point SUPARUST_DB_URL at a PostgreSQL that runs already")
+
+type account struct{}
+
+func processAccount() (account, error) { return account{}, nil }
+
+func (account) sysProcAttr() *syscall.SysProcAttr { return nil }
+
+func (account) canReach(string) error { return nil }
+
+func (account) chown(string) error { return nil }
+
+func ownedByUs(string) error { return nil }
+
+func diskBase(account) (string, error) { return os.TempDir(), nil }
+
+func sweep(string) {}
+
+func watchdogAdd(string) {}
+
+func watchdogRemove(string) {}
+
+type server struct {
+	port    int
+	logPath string
+	exited  chan struct{}
+}
+
+// Start starts a cluster: not here.
+func Start(context.Context, Config) (*Cluster, error) { return nil, errUnsupported }
+
+// Stop stops the cluster.
+func (c *Cluster) Stop() error { return errUnsupported }
+
+// DataDirMajor returns the major version of the data directory: not here.
+func DataDirMajor(string) (int, error) { return 0, errUnsupported }
+
+func loadImage(context.Context, TemplateSpec, string) (*image, error) { return nil, errUnsupported }
