@@ -3,9 +3,12 @@ package storage
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
@@ -183,4 +186,16 @@ func headersJSON(h http.Header) []byte {
 // longer stops it.
 func (c *call) finishing() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(c.ctx()), finishTimeout)
+}
+
+// logDenied tells the log what the answer does not: who was refused what by
+// the database, and in its words.
+func (c *call) logDenied(err error) {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) || pe.Code != pgInsufficientPrivilege {
+		return
+	}
+	c.h.log.LogAttrs(c.ctx(), slog.LevelInfo, "the database refused a storage request",
+		slog.String("req_id", gateway.RequestID(c.ctx())), slog.String("role", c.role()), slog.String("operation", c.operation),
+		slog.String("bucket", c.bucket), slog.String("key", c.key), slog.String("message", pe.Message))
 }

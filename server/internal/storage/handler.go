@@ -102,6 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 	default:
 		if err := h.serve(c, rt); err != nil {
+			c.logDenied(err)
 			h.fail(w, r, err)
 		}
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -114,8 +115,12 @@ func lockRow(bucket, key string) session.Statement {
 }
 
 // write commits the row of bytes that are stored, as service_role, and removes
-// the bytes it replaces. When the row is certain not to be there, the new bytes
-// are removed; when that is unknown, they are left for the sweep.
+// the bytes it replaces.
+//
+// When the connection breaks it is unknown whether the row was committed. Then
+// the same is written again, which changes nothing where it was: the version
+// is the same. New bytes are removed only when it is certain that no row will
+// name them; otherwise they are left for the sweep.
 func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
 	ctx, cancel := c.finishing()
 	defer cancel()
@@ -123,9 +128,22 @@ func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
 	if upsert {
 		statement = n.upsert(returning)
 	}
-	res, err := c.query(ctx, c.asService(), lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement)
-	if err != nil {
-		c.dropUnlessUnknown(ctx, n.version, err)
+	const tries = 3
+	for try := 1; ; try++ {
+		res, err := c.query(ctx, c.asService(), lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement)
+		switch {
+		case err == nil:
+			c.removeBytes(without(versions(res[1], 0), n.version)...)
+			return res[2][0], nil
+		case !rolledBack(err) && try < tries && ctx.Err() == nil:
+			continue
+		case try == 1 && rolledBack(err):
+			c.removeBytes(n.version)
+		case isState(err, pgUniqueViolation): // by an earlier try, or by another
+			if done, ferr := c.findVersion(ctx, n, returning); ferr != nil || done != nil {
+				return done, ferr
+			}
+		}
 		switch {
 		case isState(err, pgLockNotAvailable):
 			return nil, errLockTimeout(err)
@@ -134,8 +152,24 @@ func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
 		}
 		return nil, err
 	}
-	c.removeBytes(versions(res[1], 0)...)
-	return res[2][0], nil
+}
+
+// findVersion reads the row of a write by its version, nil when it is not
+// there. returning begins with that word.
+func (c *call) findVersion(ctx context.Context, n newRow, returning string) (row, error) {
+	columns := strings.TrimPrefix(returning, " returning ")
+	return c.one(ctx, c.asService(), sql(`select `+columns+` from storage.objects where bucket_id = $1 and name = $2 and version = $3`,
+		n.bucket, n.key, n.version))
+}
+
+func without(all []string, one string) []string {
+	kept := all[:0]
+	for _, s := range all {
+		if s != one {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 // dropUnlessUnknown removes new bytes after their row could not be committed.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
@@ -107,10 +108,10 @@ func (c *call) metadataOf(info blob.Info, in content) objectMetadata {
 // declaredLength is the length that the request names, which policies may
 // test; nil when it names none.
 func (c *call) declaredLength() *int64 {
-	if c.r.ContentLength < 0 || c.r.ContentLength == 0 && c.r.Header.Get("Content-Length") == "" && c.r.Body != http.NoBody {
+	n := c.r.ContentLength
+	if n < 0 || n == 0 && c.r.Header.Get("Content-Length") == "" {
 		return nil
 	}
-	n := c.r.ContentLength
 	return &n
 }
 
@@ -178,7 +179,7 @@ func (c *call) findLimits() (bucketLimits, error) {
 		return bucketLimits{}, errNoSuchBucket()
 	}
 	r, err := c.one(c.ctx(), c.asService(), sql(
-		`select file_size_limit, array_to_string(allowed_mime_types, E'\n') from storage.buckets where id = $1`, c.bucket))
+		`select file_size_limit, to_jsonb(allowed_mime_types)::text from storage.buckets where id = $1`, c.bucket))
 	if err != nil {
 		return bucketLimits{}, err
 	}
@@ -186,10 +187,7 @@ func (c *call) findLimits() (bucketLimits, error) {
 		return bucketLimits{}, errNoSuchBucket()
 	}
 	l := bucketLimits{size: r.number(0)}
-	if s := r.text(1); s != "" {
-		l.mime = strings.Split(s, "\n")
-	}
-	return l, nil
+	return l, json.Unmarshal(r.json(1), &l.mime)
 }
 
 // checkContent judges an upload's description and returns how many bytes it
