@@ -102,6 +102,9 @@ func (db *DB) Close() {
 }
 
 func closeAll(conns []*conn) {
+	if len(conns) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, c := range conns {
