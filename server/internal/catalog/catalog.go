@@ -79,7 +79,6 @@ type Relation struct {
 	Comment    string
 
 	byName map[string]*Column
-	unique [][]int16 // column numbers of primary keys and unique constraints, sorted
 }
 
 // IsView is true for views and materialized views.

@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -210,4 +211,32 @@ func TestExplain(t *testing.T) {
 	if n := f.count(t, "select 1 from t"); n != 1 {
 		t.Error("a plan without analyze has deleted")
 	}
+}
+
+// A client that goes away takes its statement with it.
+func TestDisconnectCancelsTheStatement(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create function wait_long() returns int volatile language sql as 'select 1 from pg_sleep(60)'")
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.URL+"/rpc/wait_long", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+f.token(t, map[string]any{"role": "service_role"}))
+	done := make(chan error, 1)
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err == nil {
+			res.Body.Close()
+		}
+		done <- err
+	}()
+	const running = "select 1 from pg_stat_activity where state = 'active' and wait_event = 'PgSleep'"
+	f.eventually(t, func() bool { return f.count(t, running) == 1 })
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("the request was answered")
+	}
+	f.eventually(t, func() bool { return f.count(t, running) == 0 })
+	f.as(t, "service_role", nil).get(t, "/").wantStatus(t, 200)
 }

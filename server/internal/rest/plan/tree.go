@@ -43,11 +43,9 @@ type ReadPlan struct {
 	depth   int
 	filters []request.Logic
 	terms   []request.OrderTerm
-	windows request.Range
 	// toMany spreads: the inner columns to sort by
 	extra      []sqlast.Output
 	extraOrder []sqlast.Order
-	nullTest   bool // a null filter looks at this embed
 }
 
 // Key is the name under which an embed is shown and addressed.
