@@ -138,6 +138,8 @@ func TestChild(t *testing.T) {
 		childBuilds(t, arg)
 	case "start":
 		childStarts(t)
+	case "block":
+		childBlocks(t)
 	default:
 		t.Fatalf("no child %q", what)
 	}
@@ -248,6 +250,27 @@ func childBuilds(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	report(t, tmpl.Size())
+}
+
+// childBlocks stays in the middle of building a template.
+func childBlocks(t *testing.T) {
+	s := testSpec(t)
+	s.Key = "blocked"
+	s.Build = func(ctx context.Context, dsn func(user, db string) string) error {
+		if err := buildTestSchema(ctx, dsn); err != nil {
+			return err
+		}
+		rootsMu.Lock()
+		defer rootsMu.Unlock()
+		var paths []string
+		for _, r := range roots {
+			paths = append(paths, r.path)
+		}
+		report(t, paths)
+		select {}
+	}
+	_, err := LoadTemplate(context.Background(), s)
+	t.Fatal(err)
 }
 
 // childStarts starts and stops one cluster and reports how, or the error.

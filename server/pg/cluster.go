@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Config says what Start starts.
@@ -78,7 +77,7 @@ type Cluster struct {
 	logger   *slog.Logger
 	release  func() error // gives back what belongs to a durable data directory
 	mu       sync.Mutex
-	first    *pgconn.PgConn
+	first    *pgx.Conn
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -128,7 +127,7 @@ func reachableHost(addr string) string {
 
 // TakeConn hands over the connection that proved the server ready, once; nil afterwards. The first connection to a
 // server costs several milliseconds more than the next, so it is worth keeping.
-func (c *Cluster) TakeConn() *pgconn.PgConn {
+func (c *Cluster) TakeConn() *pgx.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn := c.first

@@ -44,6 +44,7 @@ func homeFor(tb testing.TB, attr *syscall.SysProcAttr) string {
 
 // TestWaysOfDying ends a process in every way there is and counts what is left of its clusters.
 func TestWaysOfDying(t *testing.T) {
+	t.Parallel()
 	ways := []struct {
 		name   string
 		args   []string
@@ -103,6 +104,40 @@ func TestWaysOfDying(t *testing.T) {
 			if left := libraryLeft(home); len(left) > 0 {
 				t.Errorf("left in the temporary directory: %v", left)
 			}
+		})
+	}
+}
+
+// TestDyingWhileBuilding kills a process whose template's cluster runs: embedded-postgres has made it a daemon.
+func TestDyingWhileBuilding(t *testing.T) {
+	t.Parallel()
+	for user, attr := range users() {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			home := homeFor(t, attr)
+			c := startChild(t, "block", childOptions{attr: attr, dir: home})
+			var roots []string
+			if err := json.Unmarshal([]byte(c.line(t)), &roots); err != nil {
+				t.Fatal(err)
+			}
+			running := 0
+			for _, root := range roots {
+				running += len(processesWith(root))
+			}
+			if len(roots) == 0 || running == 0 {
+				t.Fatalf("%d roots with %d processes to begin with", len(roots), running)
+			}
+			if err := c.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, childPatience, func() error {
+				for _, root := range roots {
+					if exists(root) || len(processesWith(root)) > 0 {
+						return fmt.Errorf("left: %s %v", root, processesWith(root))
+					}
+				}
+				return nil
+			})
 		})
 	}
 }

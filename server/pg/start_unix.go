@@ -92,7 +92,7 @@ func (c *Cluster) connectFirst(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	conn, err := pgconn.ConnectConfig(ctx, &cc.Config)
+	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
 		return fmt.Errorf("PostgreSQL runs but refuses its first connection: %w\n%s", err, c.LogTail(20))
 	}
