@@ -25,11 +25,11 @@ func TestEphemeralCluster(t *testing.T) {
 		if conn == nil {
 			t.Fatal("no connection")
 		}
-		r, err := conn.Exec(t.Context(), "select current_user || ' ' || count(*) from notes").ReadAll()
-		if err != nil {
+		var got string
+		if err := conn.QueryRow(t.Context(), "select current_user || ' ' || count(*) from notes").Scan(&got); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(r[0].Rows[0][0]); got != "authenticator 100" {
+		if got != "authenticator 100" {
 			t.Errorf("got %q", got)
 		}
 		if cl.TakeConn() != nil {

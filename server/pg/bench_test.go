@@ -1,0 +1,298 @@
+//go:build unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// bareStart executes postgres on a data directory that is copied already and asks it one question: what a start cannot
+// be quicker than.
+func bareStart(tb testing.TB, tmpl *Template, acct account, dir string) time.Duration {
+	tb.Helper()
+	args, err := settingArgs(tmpl.bin.Major, cloneSettings, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	began := time.Now()
+	srv, err := launch{bin: tmpl.bin, acct: acct, dataDir: filepath.Join(dir, dataName), sockDir: dir, logPath: filepath.Join(dir, "log"),
+		listen: "127.0.0.1", args: args, onDeath: syscall.SIGQUIT}.start(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cfg, err := socketConfig(dir, srv.port, "authenticator", "postgres")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	conn, err := pgx.ConnectConfig(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ask(tb, conn)
+	took := time.Since(began)
+	conn.Close(tb.Context())
+	srv.stop(syscall.SIGQUIT, stopGrace)
+	return took
+}
+
+func ask(tb testing.TB, conn *pgx.Conn) {
+	tb.Helper()
+	if _, err := conn.Exec(tb.Context(), "select body from notes where id = 1"); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func cloneStart(tb testing.TB, tmpl *Template) (start, stop time.Duration) {
+	tb.Helper()
+	began := time.Now()
+	cl, err := Start(tb.Context(), Config{Template: tmpl})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	conn := cl.TakeConn()
+	ask(tb, conn)
+	start = time.Since(began)
+	conn.Close(tb.Context())
+	began = time.Now()
+	if err := cl.Stop(); err != nil {
+		tb.Fatal(err)
+	}
+	return start, time.Since(began)
+}
+
+func median(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// startLimitRatio is how much longer a whole clone, start and query may take than the bare start on a finished copy.
+const startLimitRatio = 1.3
+
+// BenchmarkStart measures a clone with its start and first query against the bare start, alternating, and fails above the limit.
+func BenchmarkStart(b *testing.B) {
+	tmpl := testTemplate(b)
+	acct, err := processAccount()
+	if err != nil {
+		b.Fatal(err)
+	}
+	hold, err := newRunDir(memoryOrDisk(b, acct), acct) // keeps the run root between the rounds
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer hold.remove()
+	var bare, full, stops []time.Duration
+	rounds := 0
+	for b.Loop() {
+		dir, err := cloneTemplate(tmpl.image, acct, orDiscard(nil))
+		if err != nil {
+			b.Fatal(err)
+		}
+		bare = append(bare, bareStart(b, tmpl, acct, dir.path))
+		if err := dir.remove(); err != nil {
+			b.Fatal(err)
+		}
+		start, stop := cloneStart(b, tmpl)
+		full, stops = append(full, start), append(stops, stop)
+		rounds++
+	}
+	ratio := ms(median(full)) / ms(median(bare))
+	b.ReportMetric(ms(median(full)), "ms/start")
+	b.ReportMetric(ms(median(bare)), "ms/bare")
+	b.ReportMetric(ms(median(stops)), "ms/stop")
+	b.ReportMetric(ratio, "ratio")
+	if rounds >= 20 && ratio > startLimitRatio {
+		b.Errorf("a start takes %.2f × the bare start, the limit is %.1f", ratio, startLimitRatio)
+	}
+}
+
+func memoryOrDisk(tb testing.TB, acct account) string {
+	if roomInMemory(memoryBase, 32<<20) {
+		return memoryBase
+	}
+	base, err := diskBase(acct)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return base
+}
+
+// BenchmarkPool measures what a serial test waits for its cluster when it runs for a while itself.
+func BenchmarkPool(b *testing.B) {
+	p := NewPool(Config{Template: testTemplate(b)}, 2)
+	defer func() {
+		if err := p.Close(); err != nil {
+			b.Error(err)
+		}
+	}()
+	var waits []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		cl, err := p.Take(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		waits = append(waits, time.Since(began))
+		conn := cl.TakeConn()
+		if _, err := conn.Exec(b.Context(), "select pg_sleep(0.1)"); err != nil { // the test
+			b.Fatal(err)
+		}
+		conn.Close(b.Context())
+		if err := cl.Stop(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(ms(median(waits)), "ms/take")
+	if len(waits) >= 10 && median(waits) > time.Millisecond {
+		b.Errorf("the median wait is %s, the limit is 1ms", median(waits))
+	}
+}
+
+// BenchmarkHundredClusters holds 100 clusters with a client each at once and reports their memory: the processes'
+// proportional share and the files of each in memory.
+func BenchmarkHundredClusters(b *testing.B) {
+	const count = 100
+	tmpl := testTemplate(b)
+	for b.Loop() {
+		clusters := make([]*Cluster, count)
+		var wg sync.WaitGroup
+		began := time.Now()
+		for i := range clusters {
+			wg.Go(func() {
+				cl, err := Start(context.Background(), Config{Template: tmpl})
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				clusters[i] = cl
+			})
+		}
+		wg.Wait()
+		started := time.Since(began)
+		var pss, files int64
+		for _, cl := range clusters {
+			if cl == nil {
+				continue
+			}
+			if _, err := cl.TakeConn().Exec(context.Background(), "select count(*) from notes"); err != nil {
+				b.Error(err)
+			}
+			for _, pid := range append(childrenOf(cl.srv.pid), cl.srv.pid) {
+				pss += pssOf(pid)
+			}
+			files += diskUsage(cl.Dir())
+		}
+		b.ReportMetric(ms(started)/count, "ms/start")
+		b.ReportMetric(float64(pss)/count/(1<<20), "MB-pss/cluster")
+		b.ReportMetric(float64(files)/count/(1<<20), "MB-files/cluster")
+		b.ReportMetric(float64(pss+files)/count/(1<<20), "MB/cluster")
+		began = time.Now()
+		errs := make([]error, count)
+		for i, cl := range clusters {
+			if cl != nil {
+				wg.Go(func() { errs[i] = cl.Stop() })
+			}
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			b.Error(err)
+		}
+		b.ReportMetric(ms(time.Since(began))/count, "ms/stop")
+	}
+}
+
+// pssOf is a process's proportional share of memory.
+func pssOf(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+func diskUsage(dir string) int64 {
+	var total int64
+	_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
+		if err != nil {
+			return nil
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			total += st.Blocks * 512
+		}
+		return nil
+	})
+	return total
+}
+
+// BenchmarkLoadTemplate measures what the first start in a process pays for a template that is in the cache.
+func BenchmarkLoadTemplate(b *testing.B) {
+	s := testSpec(b)
+	if _, err := LoadTemplate(b.Context(), s); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		forgetTemplates()
+		if _, err := LoadTemplate(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkBuildTemplate measures the making of a template, once per content.
+func BenchmarkBuildTemplate(b *testing.B) {
+	s := testSpec(b)
+	dir := publicTempDir(b)
+	n := 0
+	for b.Loop() {
+		n++
+		s.CacheDir = filepath.Join(dir, strconv.Itoa(n))
+		forgetTemplates()
+		if _, err := LoadTemplate(b.Context(), s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDurableStart measures the start of a server on existing data.
+func BenchmarkDurableStart(b *testing.B) {
+	tmpl := testTemplate(b)
+	dir := filepath.Join(publicTempDir(b), "data")
+	cl, err := Start(b.Context(), Config{Template: tmpl, DataDir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cl.Stop(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		cl, err := Start(b.Context(), Config{Binaries: tmpl.bin, DataDir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := cl.Stop(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
