@@ -182,6 +182,11 @@ func TestRequestLimits(t *testing.T) {
 	c.get(t, "/t?or=("+strings.Repeat("and(", 100)+"id.eq.1"+strings.Repeat(")", 100)+")").wantCode(t, 400, "PGRST100")
 	c.post(t, "/t", `[`+strings.Repeat(`{"id":1},`, (64<<20)/9+1)+`{"id":1}]`).wantCode(t, 413, "PGRST102")
 	c.post(t, "/t", strings.Repeat("[", 100000)).wantCode(t, 400, "PGRST102")
+	f.exec(t, "create function large(n int) returns text immutable language sql as $$ select repeat('x', n) $$")
+	c.get(t, "/rpc/large?n=9000000").wantCode(t, 500, "PGRSTX00")
+	if r := c.get(t, "/rpc/large?n=7000000"); r.status != 200 || len(r.body) != 7000002 {
+		t.Errorf("%d, %d bytes", r.status, len(r.body))
+	}
 	deep := "/t?select=" + strings.Repeat("t(", 20) + strings.Repeat(")", 20)
 	c.get(t, deep).wantCode(t, 400, "PGRST100")
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -99,12 +100,16 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 	var pe *pgconn.PgError
 	var connect *session.ConnectError
 	var large *httpx.TooLargeError
+	var answer *pgproto3.ExceededMaxBodyLenErr
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &large):
 		return &Error{Code: "PGRST102", Status: http.StatusRequestEntityTooLarge, Message: "The request body is too large",
 			Details: fmt.Sprintf("At most %d bytes are accepted.", large.Limit), Hint: "Split the rows over several requests."}
+	case errors.As(err, &answer):
+		return &Error{Code: "PGRSTX00", Status: http.StatusInternalServerError, Message: "The response is too large",
+			Details: fmt.Sprintf("At most %d bytes are sent.", answer.MaxExpectedBodyLen), Hint: "Ask for fewer rows or columns: use limit, offset and select."}
 	case errors.Is(err, session.ErrPoolTimeout):
 		return &Error{Code: "PGRST003", Status: http.StatusGatewayTimeout, Message: "Timed out acquiring connection from connection pool.", Cause: err}
 	case errors.As(err, &connect):

@@ -80,7 +80,7 @@ func start(t testing.TB, sql string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := session.New(session.Config{ConnConfig: login})
+	db := session.New(session.Config{ConnConfig: login, MaxMessage: 8 << 20})
 	t.Cleanup(db.Close)
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.handler, err = rest.New(rest.Config{

@@ -35,7 +35,10 @@ type Config struct {
 	MaxConns int
 	// AcquireTimeout bounds the wait for a free connection, 0 means 10 s.
 	AcquireTimeout time.Duration
-	Logger         *slog.Logger
+	// MaxMessage bounds what one row may bring, in bytes; 0 means 256 MiB. A
+	// larger one costs the connection and is a *pgproto3.ExceededMaxBodyLenErr.
+	MaxMessage int
+	Logger     *slog.Logger
 }
 
 // ErrPoolTimeout says that no connection became free in time.
@@ -57,6 +60,7 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 type DB struct {
 	cfg     *pgx.ConnConfig
 	timeout time.Duration
+	maxMsg  int
 	log     *slog.Logger
 	slots   chan struct{} // one token per connection that may be in use
 
@@ -74,6 +78,9 @@ func New(c Config) *DB {
 	if c.AcquireTimeout <= 0 {
 		c.AcquireTimeout = 10 * time.Second
 	}
+	if c.MaxMessage <= 0 {
+		c.MaxMessage = 256 << 20
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -83,9 +90,9 @@ func New(c Config) *DB {
 	cfg.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: 2 * time.Second}
 	}
-	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, log: c.Logger, slots: make(chan struct{}, c.MaxConns)}
+	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, maxMsg: c.MaxMessage, log: c.Logger, slots: make(chan struct{}, c.MaxConns)}
 	if c.First != nil {
-		db.idle = append(db.idle, newConn(c.First))
+		db.idle = append(db.idle, db.newConn(c.First))
 	}
 	return db
 }
@@ -138,7 +145,12 @@ func (db *DB) acquire(ctx context.Context) (*conn, error) {
 		db.busy.Done()
 		return nil, &ConnectError{Err: err}
 	}
-	return newConn(pc), nil
+	return db.newConn(pc), nil
+}
+
+func (db *DB) newConn(pc *pgx.Conn) *conn {
+	pc.PgConn().Frontend().SetMaxBodyLen(db.maxMsg)
+	return newConn(pc)
 }
 
 func (db *DB) takeSlot(ctx context.Context) error {
