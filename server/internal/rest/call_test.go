@@ -151,3 +151,17 @@ func TestCallErrors(t *testing.T) {
 	f.as(t, "authenticated", nil).post(t, "/rpc/ret_null", `{}`).wantCode(t, 403, "42501")
 	f.as(t, "anon", nil).post(t, "/rpc/ret_null", `{}`).wantCode(t, 401, "42501")
 }
+
+func TestComputedColumns(t *testing.T) {
+	t.Parallel()
+	f := start(t, callSchema+`create function shout(items) returns text stable language sql as 'select upper($1.name)';
+		create function shout2(items) returns text stable language sql as 'select upper($1.name)'`)
+	c := f.as(t, "service_role", nil)
+	c.get(t, "/items?select=shout&shout=eq.ONE").want(t, 200, `[{"shout":"ONE"}]`)
+	c.get(t, "/items?select=*,s:shout&order=shout.desc&limit=1").want(t, 200, `[{"id":2,"name":"two","parent":1,"s":"TWO"}]`)
+	c.get(t, "/rpc/ret_items?select=id,shout&shout2=like.T*&order=shout").want(t, 200, `[{"id":3,"shout":"THREE"},{"id":2,"shout":"TWO"}]`)
+	c.get(t, "/rpc/ret_items?select=shout,items(id)&id=eq.1&items.order=id").want(t, 200, `[{"shout":"ONE","items":[{"id":2},{"id":3}]}]`)
+	c.get(t, "/rpc/ret_items?select=shout,items()&items=is.null&order=id").want(t, 200, `[{"shout":"TWO"},{"shout":"THREE"}]`)
+	c.send(t, "PATCH", "/items?shout=eq.TWO&select=shout", `{"name":"deux"}`, "Prefer: return=representation").want(t, 200, `[{"shout":"DEUX"}]`)
+	c.get(t, "/items?select=count").want(t, 200, `[{"count":3}]`)
+}

@@ -47,7 +47,7 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 	if f.ReturnsValue() {
 		source.Output = []sqlast.Output{{Expr: sqlast.Column{Of: sqlast.Ref{Name: callName}, Name: scalarName}, As: scalarName}}
 	} else {
-		source.Output = []sqlast.Output{{Expr: sqlast.Star{Of: sqlast.Ref{Name: callName}}}}
+		source.Output = callOutput(tree)
 	}
 	// a value is computed once: as a fence PostgreSQL may not call the function
 	// again for every use. Rows are left open so that SQL functions are inlined.
@@ -80,6 +80,42 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 	frame.Output = result(total, page, nil, body, nil)
 	frame.From = []sqlast.From{rowsOf(rows)}
 	return frame
+}
+
+// callOutput lists the columns taken from the rows of a function: all of them,
+// unless a computed column is used, which only the row type itself has.
+func callOutput(tree *ReadPlan) []sqlast.Output {
+	row := sqlast.Ref{Name: callName}
+	everything := []sqlast.Output{{Expr: sqlast.Star{Of: row}}}
+	names, all := tree.needs()
+	for _, f := range tree.filters {
+		names = tree.compared(f, names)
+	}
+	computed := slices.ContainsFunc(names, func(name string) bool { return tree.Columns != nil && tree.Columns.Column(name) == nil })
+	if all || !computed {
+		return everything
+	}
+	slices.Sort(names)
+	var out []sqlast.Output
+	for _, name := range slices.Compact(names) {
+		out = append(out, sqlast.Output{Expr: sqlast.Column{Of: row, Name: name}, As: name})
+	}
+	return out
+}
+
+// compared adds the columns that a condition compares.
+func (n *ReadPlan) compared(l request.Logic, names []string) []string {
+	switch l := l.(type) {
+	case *request.Filter:
+		if n.nullEmbed(l) == nil {
+			names = append(names, l.Field.Name)
+		}
+	case *request.LogicGroup:
+		for _, item := range l.Items {
+			names = n.compared(item, names)
+		}
+	}
+	return names
 }
 
 // argumentNames are the names that are given, sorted.

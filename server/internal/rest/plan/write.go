@@ -119,17 +119,26 @@ func (p *planner) returning(tree *ReadPlan) []sqlast.Expr {
 	if p.req.Prefs.Return != request.ReturnRepresentation {
 		return nil
 	}
-	var names []string
-	for _, f := range tree.Select {
+	names, all := tree.needs()
+	if all {
+		return []sqlast.Expr{sqlast.Star{Of: table}}
+	}
+	return columns(table, names)
+}
+
+// needs lists the columns of the rows below a root that its select list, its
+// embeds and its order use; all is true when every column is.
+func (n *ReadPlan) needs() (names []string, all bool) {
+	for _, f := range n.Select {
 		if f.Star {
-			return []sqlast.Expr{sqlast.Star{Of: table}}
+			return nil, true
 		}
 		names = append(names, f.Field.Name)
 	}
-	for _, c := range tree.Embeds {
+	for _, c := range n.Embeds {
 		switch {
 		case c.Rel.Cardinality == catalog.Computed:
-			return []sqlast.Expr{sqlast.Star{Of: table}}
+			return nil, true
 		case c.Rel.Junction != nil:
 			for _, pair := range c.Rel.Junction.Origin {
 				names = append(names, pair.Column)
@@ -140,13 +149,13 @@ func (p *planner) returning(tree *ReadPlan) []sqlast.Expr {
 			}
 		}
 	}
-	for _, t := range tree.terms {
+	for _, t := range n.terms {
 		if t.Relation == "" {
 			names = append(names, t.Field.Name)
 		}
 	}
 	slices.Sort(names)
-	return columns(table, slices.Compact(names))
+	return slices.Compact(names), false
 }
 
 func columns(of sqlast.Ref, names []string) []sqlast.Expr {
