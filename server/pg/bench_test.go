@@ -296,3 +296,28 @@ func BenchmarkDurableStart(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkClone measures the copy alone.
+func BenchmarkClone(b *testing.B) {
+	tmpl := testTemplate(b)
+	acct, err := processAccount()
+	if err != nil {
+		b.Fatal(err)
+	}
+	hold, err := newRunDir(memoryOrDisk(b, acct), acct)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer hold.remove()
+	for b.Loop() {
+		dir, err := cloneTemplate(tmpl.image, acct, orDiscard(nil))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := dir.remove(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

@@ -20,6 +20,7 @@ type image struct {
 	files []imageFile
 	bytes int64
 	links []imageLink
+	whole bool // write every byte: without it zeros at a file's end become a hole
 }
 
 // imageLink is a directory of the image that is not in it: a clone has a symbolic link to one that all clones share and
@@ -141,7 +142,7 @@ func parseImage(b []byte) (*image, error) {
 // withLinksCopied returns the image with its links replaced by what they lead to, for a data directory that must stand
 // by itself.
 func (im *image) withLinksCopied() (*image, error) {
-	full := &image{dirs: slices.Clone(im.dirs), files: slices.Clone(im.files), bytes: im.bytes}
+	full := &image{dirs: slices.Clone(im.dirs), files: slices.Clone(im.files), bytes: im.bytes, whole: true}
 	for _, l := range im.links {
 		sub, err := readImage(l.target)
 		if err != nil {

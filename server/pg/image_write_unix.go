@@ -3,6 +3,7 @@
 package pg
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,7 +68,7 @@ func (im *image) writeTo(root string, a account) error {
 					return
 				}
 				f := im.files[i]
-				if err := writeFileAt(fds[f.dir+1], f, uid, gid, change); err != nil {
+				if err := writeFileAt(fds[f.dir+1], f, im.whole, uid, gid, change); err != nil {
 					errs[w] = fmt.Errorf("write %s: %w", im.pathOf(f), err)
 					failed.Store(true)
 					return
@@ -84,12 +85,18 @@ func (im *image) writeTo(root string, a account) error {
 	return nil
 }
 
-func writeFileAt(dir int, f imageFile, uid, gid int, change bool) error {
+func writeFileAt(dir int, f imageFile, whole bool, uid, gid int, change bool) error {
 	fd, err := unix.Openat(dir, f.name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return err
 	}
-	for data := f.data; len(data) > 0 && err == nil; {
+	data := f.data
+	if !whole {
+		if data = withoutZeros(f.data); len(data) < len(f.data) {
+			err = unix.Ftruncate(fd, int64(len(f.data)))
+		}
+	}
+	for len(data) > 0 && err == nil {
 		var n int
 		n, err = unix.Write(fd, data)
 		if err == unix.EINTR { //nolint:errorlint // a bare errno of a system call
@@ -105,3 +112,17 @@ func writeFileAt(dir int, f imageFile, uid, gid int, change bool) error {
 	}
 	return err
 }
+
+// withoutZeros cuts off the zeros at the end, when that saves a page of memory.
+func withoutZeros(b []byte) []byte {
+	const page = 4096
+	n := len(b)
+	for n >= page && allZero(b[n-page:n]) {
+		n -= page
+	}
+	return b[:n]
+}
+
+var zeroPage [4096]byte
+
+func allZero(b []byte) bool { return bytes.Equal(b, zeroPage[:len(b)]) }

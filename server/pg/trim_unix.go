@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,21 +32,18 @@ func trimFiles(data string) error {
 	if err != nil {
 		return err
 	}
+	if err := clearWAL(filepath.Join(data, "pg_wal", keep), control); err != nil {
+		return err
+	}
 	wal, err := os.ReadDir(filepath.Join(data, "pg_wal"))
 	if err != nil {
 		return err
 	}
-	found := false
 	var errs []error
 	for _, e := range wal {
-		if e.Name() == keep {
-			found = true
-		} else if !e.IsDir() {
+		if e.Name() != keep && !e.IsDir() {
 			errs = append(errs, os.Remove(filepath.Join(data, "pg_wal", e.Name())))
 		}
-	}
-	if !found {
-		return fmt.Errorf("the write-ahead log of the template lacks %s, where its last checkpoint should be", keep)
 	}
 	stats, err := filepath.Glob(filepath.Join(data, "pg_stat", "*"))
 	if err != nil {
@@ -55,7 +53,12 @@ func trimFiles(data string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range append(append(stats, inits...), filepath.Join(data, "global", "pg_internal.init"), filepath.Join(data, "postmaster.opts")) {
+	// free space maps only hint at room in tables that are packed anyway; vacuum makes them anew
+	maps, err := filepath.Glob(filepath.Join(data, "base", "5", "*_fsm"))
+	if err != nil {
+		return err
+	}
+	for _, name := range append(slices.Concat(stats, inits, maps), filepath.Join(data, "global", "pg_internal.init"), filepath.Join(data, "postmaster.opts")) {
 		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -67,7 +70,29 @@ func trimFiles(data string) error {
 	return errors.Join(errs...)
 }
 
-// walSegment names the segment that holds the last checkpoint's redo point. Segments are 1 MB, see initdbFlags.
+const (
+	walSegmentSize = 1 << 20 // see initdbFlags
+	walPageSize    = 8 << 10
+)
+
+// clearWAL zeroes what follows the page with the last checkpoint's record and the next one, as in a fresh segment: it is
+// left from earlier use.
+func clearWAL(path string, control []byte) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("the write-ahead log of the template lacks the segment of its last checkpoint: %w", err)
+	}
+	defer f.Close()
+	redo := int64(binary.NativeEndian.Uint64(control[controlRedo:]) % walSegmentSize)
+	if from := (redo/walPageSize + 2) * walPageSize; from < walSegmentSize {
+		if _, err := f.WriteAt(make([]byte, walSegmentSize-from), from); err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}
+
+// walSegment names the segment that holds the last checkpoint's redo point.
 func walSegment(control []byte) (string, error) {
 	if len(control) < controlTimeline+4 {
 		return "", errors.New("pg_control is cut off")
@@ -77,9 +102,8 @@ func walSegment(control []byte) (string, error) {
 	}
 	redo := binary.NativeEndian.Uint64(control[controlRedo:])
 	timeline := binary.NativeEndian.Uint32(control[controlTimeline:])
-	const segment = 1 << 20
-	const perID = 1 << 32 / segment
-	n := redo / segment
+	const perID = 1 << 32 / walSegmentSize
+	n := redo / walSegmentSize
 	return fmt.Sprintf("%08X%08X%08X", timeline, n/perID, n%perID), nil
 }
 
