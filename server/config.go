@@ -1,0 +1,232 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/mail"
+	"github.com/suparust/suparust/server/internal/project"
+	"github.com/suparust/suparust/server/pg"
+)
+
+// Keys are the JWT secret and the API keys of a server. Those that are empty
+// derive from the secret.
+type Keys = gateway.Keys
+
+// The keys of the platform's local stack, used beside a project's folder. They
+// are public and protect nothing.
+const (
+	DemoJWTSecret      = gateway.DemoJWTSecret
+	DemoPublishableKey = gateway.DemoPublishableKey
+	DemoSecretKey      = gateway.DemoSecretKey
+)
+
+// Mailbox holds every message the server sends.
+type Mailbox = mail.Box
+
+// Config of a Server. Start from DefaultConfig, add the project with
+// LoadProject and the environment with FromEnv, in this order: what comes
+// later wins.
+type Config struct {
+	// BindAddr and Port are where the API listens. Port 0 takes a free one.
+	BindAddr string
+	Port     int
+	// PublicURL is the address clients use, for links; "" means the address
+	// the server listens on.
+	PublicURL string
+	// Keys; JWTSecret is required.
+	Keys Keys
+
+	Database DatabaseConfig
+	REST     RESTConfig
+	Auth     AuthConfig
+	Storage  StorageConfig
+
+	// Quickstart gives a fresh database without a project the fixture of that
+	// name: the view public.users and open storage policies.
+	Quickstart bool
+	// Migrations are applied to a fresh database in the place of a project's
+	// folder: files NNN_name.sql, and an optional seed.sql.
+	Migrations fs.FS
+
+	// Cluster, when set, is a running PostgreSQL that the server takes over:
+	// Shutdown stops it.
+	Cluster *pg.Cluster
+
+	// Mail receives every message; nil means a box of the server's own.
+	Mail *Mailbox
+	// Logger is used for everything; nil discards.
+	Logger *slog.Logger
+	// Progress shows downloads to a person; nil shows none.
+	Progress io.Writer
+	// Now is the clock of tokens and codes; nil is time.Now.
+	Now func() time.Time
+
+	project *project.Project
+}
+
+// DatabaseConfig says which PostgreSQL the server works on.
+type DatabaseConfig struct {
+	// URL is an external PostgreSQL, of a superuser unless Bootstrap is off;
+	// "" runs an own one.
+	URL string
+	// Bootstrap creates the platform's roles and schemas in an external
+	// database.
+	Bootstrap bool
+	// DataDir keeps the data; "" makes a database that ends with the server.
+	DataDir string
+	// Port of PostgreSQL on BindAddr's loopback; 0 takes a free one.
+	Port int
+	// ListenAddr is the address PostgreSQL listens on.
+	ListenAddr string
+	// Password of the login roles.
+	Password string
+	// Version is PostgreSQL's major version; 0 is pg.DefaultMajor.
+	Version int
+	// BinDir holds PostgreSQL's programs; "" finds or fetches them.
+	BinDir string
+	// CacheDir keeps programs and templates; "" is pg.DefaultCacheDir.
+	CacheDir string
+	// MaxConns bounds the connections of REST and Storage together, and those
+	// of Auth.
+	MaxConns int
+	// StrictPostgresRole takes SUPERUSER from the role postgres, as hosted.
+	StrictPostgresRole bool
+}
+
+// RESTConfig is about /rest/v1.
+type RESTConfig struct {
+	Schemas         []string // exposed; the first is the default
+	ExtraSearchPath []string
+	MaxRows         int
+	AnonRole        string
+	SafeUpdate      bool // refuse updates and deletes without a filter
+}
+
+// AuthConfig is about /auth/v1.
+type AuthConfig struct {
+	SiteURL                        string
+	RedirectURLs                   []string
+	Issuer                         string // "" means PublicURL + /auth/v1
+	JWTExpiry                      time.Duration
+	DisableSignup                  bool
+	AnonymousSignIns               bool
+	ManualLinking                  bool
+	MinPasswordLength              int
+	PasswordCharacters             []string // a password holds one of each set
+	DisableEmail                   bool
+	RequireConfirmation            bool
+	SingleConfirmChange            bool
+	ReauthenticateOnPasswordChange bool
+	MaxFrequency                   time.Duration // between two mails to a user; less than 0 is no limit
+	OTPLength                      int
+	OTPExpiry                      time.Duration
+	KeepTokensOnReuse              bool // no revocation when a refresh token is used twice
+	ReuseInterval                  time.Duration
+	SessionTimebox                 time.Duration
+	SessionInactivity              time.Duration
+	DisableTOTPEnroll              bool
+	DisableTOTPVerify              bool
+	MaxFactors                     int
+	// CheapPasswords hashes passwords at the least cost, for tests only.
+	CheapPasswords bool
+}
+
+// StorageConfig is about /storage/v1.
+type StorageConfig struct {
+	// Root keeps the files; "" is a directory that ends with the server.
+	Root string
+	// FileSizeLimit is the largest object in bytes.
+	FileSizeLimit int64
+}
+
+// DefaultConfig is the configuration of a server without a project: port 3000
+// on every address and data in ./data. The JWT secret is left to the caller.
+func DefaultConfig() Config {
+	return Config{
+		BindAddr: "0.0.0.0",
+		Port:     3000,
+		Database: DatabaseConfig{
+			DataDir:    filepath.Join("data", "postgres"),
+			ListenAddr: "127.0.0.1",
+			Port:       -1, // derived from Port, see databasePort
+			Password:   "postgres",
+			Bootstrap:  true,
+			MaxConns:   8,
+		},
+		REST: RESTConfig{
+			Schemas:         []string{"public", "graphql_public"},
+			ExtraSearchPath: []string{"public", "extensions"},
+			MaxRows:         1000,
+			AnonRole:        "anon",
+			SafeUpdate:      true,
+		},
+		Auth: AuthConfig{
+			SiteURL:           "http://127.0.0.1:3000",
+			JWTExpiry:         time.Hour,
+			MinPasswordLength: 6,
+			MaxFrequency:      time.Second,
+			OTPLength:         6,
+			OTPExpiry:         time.Hour,
+			ReuseInterval:     10 * time.Second,
+			MaxFactors:        10,
+		},
+		Storage: StorageConfig{
+			Root:          filepath.Join("data", "storage"),
+			FileSizeLimit: 50 << 20,
+		},
+		Quickstart: true,
+	}
+}
+
+// Ephemeral turns c into the configuration of a server for one test or one
+// command: free ports on loopback, a database and files that end with it.
+func (c *Config) Ephemeral() {
+	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
+	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
+	c.Storage.Root = ""
+	c.Quickstart = false
+	if c.Keys.JWTSecret == "" {
+		c.Keys.JWTSecret = DemoJWTSecret
+	}
+}
+
+// derivedPortDistance is how far PostgreSQL's port is from the API's where
+// nobody chose one.
+const derivedPortDistance = 10000
+
+func (c *Config) databasePort() int {
+	if c.Database.Port >= 0 {
+		return c.Database.Port
+	}
+	if c.Port == 0 || c.Port+derivedPortDistance > 65535 {
+		return 0
+	}
+	return c.Port + derivedPortDistance
+}
+
+func (c *Config) validate() error {
+	if c.Port < 0 || c.Port > 65535 {
+		return fmt.Errorf("the port %d is outside of 0 to 65535: set SUPARUST_PORT to a free one", c.Port)
+	}
+	if c.Database.Port > 65535 {
+		return fmt.Errorf("the database port %d is outside of 0 to 65535: set SUPARUST_DB_PORT to a free one", c.Database.Port)
+	}
+	if c.Database.Version != 0 && (c.Database.Version < pg.MinMajor || c.Database.Version > pg.MaxMajor) {
+		return fmt.Errorf("PostgreSQL %d is not supported: set SUPARUST_PG_VERSION to %d to %d", c.Database.Version, pg.MinMajor, pg.MaxMajor)
+	}
+	if c.Keys.JWTSecret == "" {
+		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")
+	}
+	return nil
+}
+
+func (c *Config) addr() string { return net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Port)) }

@@ -1,0 +1,219 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/migrations"
+	"github.com/suparust/suparust/server/internal/project"
+	"github.com/suparust/suparust/server/internal/session"
+	"github.com/suparust/suparust/server/pg"
+)
+
+const (
+	bootstrapUser = "supabase_admin" // the superuser that owns the platform's objects
+	databaseName  = "postgres"
+	apiUser       = "authenticator"
+	authUser      = "supabase_auth_admin"
+)
+
+// database is the PostgreSQL behind a server: its own cluster or an external
+// one, and the pools into it.
+type database struct {
+	cluster *pg.Cluster // nil when external
+	url     string      // for people
+	connect func(user string) (*pgx.ConnConfig, error)
+	api     *session.DB // REST and Storage
+	auth    *session.DB
+}
+
+// openDatabase starts or connects to PostgreSQL and brings it up to date.
+func openDatabase(ctx context.Context, c *Config) (*database, error) {
+	d := &database{}
+	var err error
+	if c.Database.URL != "" {
+		err = d.openExternal(ctx, c)
+	} else {
+		err = d.openCluster(ctx, c)
+	}
+	if err == nil {
+		err = d.openPools(c)
+	}
+	if err != nil {
+		d.close(c.Logger)
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *database) openCluster(ctx context.Context, c *Config) error {
+	d.cluster = c.Cluster
+	fresh := true
+	if d.cluster == nil {
+		var err error
+		if d.cluster, fresh, err = startCluster(ctx, c); err != nil {
+			return err
+		}
+	}
+	d.connect = func(user string) (*pgx.ConnConfig, error) { return d.cluster.ConnConfig(user, databaseName) }
+	d.url = d.cluster.URL("postgres", c.Database.Password, databaseName)
+	if fresh {
+		return nil // the template had everything
+	}
+	return d.update(ctx, c)
+}
+
+// startCluster starts the server's own PostgreSQL. fresh says that it was made
+// from the template just now.
+func startCluster(ctx context.Context, c *Config) (cl *pg.Cluster, fresh bool, err error) {
+	pc := pg.Config{
+		LoadTemplate: func(ctx context.Context) (*pg.Template, error) {
+			fresh = true
+			return LoadTemplate(ctx, *c)
+		},
+		Port:       c.databasePort(),
+		ListenAddr: c.Database.ListenAddr,
+		FirstUser:  apiUser,
+		Logger:     c.Logger,
+	}
+	if c.Database.DataDir != "" {
+		if pc.DataDir, err = filepath.Abs(c.Database.DataDir); err != nil {
+			return nil, false, err
+		}
+		if pc.Binaries, err = c.durableBinaries(ctx, pc.DataDir); err != nil {
+			return nil, false, err
+		}
+	}
+	cl, err = pg.Start(ctx, pc)
+	return cl, fresh, err
+}
+
+// durableBinaries are the binaries for an existing data directory. Where
+// nobody asked for a version, the directory's own is taken.
+func (c *Config) durableBinaries(ctx context.Context, dir string) (*pg.Binaries, error) {
+	if c.Database.Version == 0 {
+		major, err := pg.DataDirMajor(dir)
+		if err != nil {
+			return nil, err
+		}
+		c.Database.Version = major // 0 when there is none yet
+	}
+	return c.binaries(ctx)
+}
+
+// update brings a database that was there before to this release and applies
+// the migrations that a project has gained since.
+func (d *database) update(ctx context.Context, c *Config) error {
+	open := d.open()
+	conn, err := open(ctx, bootstrapUser, databaseName)
+	if err != nil {
+		return err
+	}
+	err = migrations.Apply(ctx, conn, c.platform())
+	_ = conn.Close(context.WithoutCancel(ctx)) // nothing of it is pending
+	if err != nil {
+		return fmt.Errorf("bring the platform's objects up to date: %w", err)
+	}
+	src, err := c.source()
+	if err != nil || src == nil {
+		return err
+	}
+	return src.Apply(ctx, open, project.Options{Logger: c.Logger})
+}
+
+func (d *database) open() project.OpenFunc {
+	return func(ctx context.Context, user, _ string) (*pgx.Conn, error) {
+		cfg, err := d.connect(user)
+		if err != nil {
+			return nil, err
+		}
+		return pgx.ConnectConfig(ctx, cfg)
+	}
+}
+
+// openExternal connects to a PostgreSQL that is not ours.
+func (d *database) openExternal(ctx context.Context, c *Config) error {
+	base, err := pgx.ParseConfig(c.Database.URL)
+	if err != nil {
+		return fmt.Errorf("SUPARUST_DB_URL cannot be read: write it as postgresql://user:password@host:5432/database") // the cause holds the password
+	}
+	d.url = c.Database.URL
+	if !c.Database.Bootstrap {
+		d.connect = func(string) (*pgx.ConnConfig, error) { return base.Copy(), nil }
+		return nil
+	}
+	conn, err := pgx.ConnectConfig(ctx, base)
+	if err != nil {
+		return fmt.Errorf("connect to the external database: %w", err)
+	}
+	err = migrations.Apply(ctx, conn, c.platform())
+	_ = conn.Close(context.WithoutCancel(ctx)) // nothing of it is pending
+	if err != nil {
+		return fmt.Errorf("create the platform's objects in the external database (its URL must be a superuser's, or set SUPARUST_DB_BOOTSTRAP=false): %w", err)
+	}
+	d.connect = func(user string) (*pgx.ConnConfig, error) {
+		cfg := base.Copy()
+		cfg.User, cfg.Password = user, c.Database.Password
+		return cfg, nil
+	}
+	src, err := c.source()
+	if err != nil || src == nil {
+		return err
+	}
+	return src.Apply(ctx, d.open(), project.Options{Logger: c.Logger})
+}
+
+func (d *database) openPools(c *Config) error {
+	apiConfig, err := d.connect(apiUser)
+	if err != nil {
+		return err
+	}
+	authConfig, err := d.connect(authUser)
+	if err != nil {
+		return err
+	}
+	sc := session.Config{ConnConfig: apiConfig, MaxConns: c.Database.MaxConns, Logger: c.Logger}
+	if d.cluster != nil {
+		sc.First = d.cluster.TakeConn()
+	}
+	d.api = session.New(sc)
+	d.auth = session.New(session.Config{ConnConfig: authConfig, MaxConns: c.Database.MaxConns, Logger: c.Logger})
+	return nil
+}
+
+// listenConn opens the connection that hears of schema changes.
+func (d *database) listenConn(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := d.connect(apiUser)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.ConnectConfig(ctx, cfg)
+}
+
+// runDir is a directory that ends with the cluster; outside one, a temporary
+// directory that remove deletes.
+func (d *database) runDir() (dir string, remove func(), err error) {
+	if d.cluster != nil {
+		return filepath.Join(d.cluster.Dir(), "storage"), func() {}, nil
+	}
+	dir, err = os.MkdirTemp("", "suparust-storage-")
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+func (d *database) close(log *slog.Logger) {
+	for _, p := range []*session.DB{d.api, d.auth} {
+		if p != nil {
+			p.Close()
+		}
+	}
+	if d.cluster != nil {
+		if err := d.cluster.Stop(); err != nil && log != nil {
+			log.Error("PostgreSQL did not stop cleanly", "error", err)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/password"
+	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/httpx"
+	"github.com/suparust/suparust/server/internal/rest"
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+// routes makes and starts the dialects and puts them behind the gateway.
+func (s *Server) routes(ctx context.Context) (http.Handler, error) {
+	keys := gateway.KeySet{gateway.SecretKey(s.keys.JWTSecret)}
+	signer, err := gateway.NewSigner(keys)
+	if err != nil {
+		return nil, err
+	}
+	verifier := gateway.NewVerifier(keys)
+	if s.rest, err = rest.New(s.restConfig()); err != nil {
+		return nil, err
+	}
+	if s.auth, err = auth.New(s.authConfig(keys, signer)); err != nil {
+		return nil, err
+	}
+	blobs, err := s.blobs()
+	if err != nil {
+		return nil, err
+	}
+	s.storage, err = storage.New(storage.Config{
+		DB: s.db.api, Blobs: blobs, Signer: signer, Verifier: verifier,
+		FileSizeLimit: s.cfg.Storage.FileSizeLimit, Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, start := range []func(context.Context) error{s.rest.Start, s.auth.Start, s.storage.Start} {
+		if err := start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	mux := &prefixes{under: []prefix{
+		{"/rest/v1", s.rest}, {"/auth/v1", s.auth}, {"/storage/v1", s.storage},
+		{"/rest-admin/v1/ready", http.HandlerFunc(s.ready)},
+	}}
+	gw := gateway.New(gateway.Config{Keys: s.keys, Verifier: verifier, Logger: s.cfg.Logger.With("target", "http")})
+	return gw.Wrap(mux), nil
+}
+
+func (s *Server) restConfig() rest.Config {
+	c := s.cfg.REST
+	return rest.Config{
+		DB: s.db.api, ListenConn: s.db.listenConn,
+		Schemas: c.Schemas, ExtraSearchPath: c.ExtraSearchPath, MaxRows: c.MaxRows, AnonRole: c.AnonRole,
+		SafeUpdate: c.SafeUpdate, PublicURL: s.url + "/rest/v1",
+		Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
+	}
+}
+
+func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Config {
+	c := s.cfg.Auth
+	ac := auth.Config{
+		DB: s.db.auth, Signer: signer, Keys: keys, Mail: s.mail,
+		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
+		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
+		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
+		Email: auth.EmailConfig{
+			Disabled: c.DisableEmail, RequireConfirmation: c.RequireConfirmation, SingleConfirmChange: c.SingleConfirmChange,
+			MaxFrequency: c.MaxFrequency, CodeLength: c.OTPLength, CodeExpiry: c.OTPExpiry,
+		},
+		Password: auth.PasswordConfig{
+			MinLength: c.MinPasswordLength, RequiredCharacters: c.PasswordCharacters,
+			RequireReauthentication: c.ReauthenticateOnPasswordChange,
+		},
+		Sessions: auth.SessionConfig{
+			KeepFamilyOnReuse: c.KeepTokensOnReuse, ReuseInterval: c.ReuseInterval,
+			Timebox: c.SessionTimebox, InactivityTimeout: c.SessionInactivity,
+		},
+		MFA: auth.MFAConfig{DisableTOTPEnroll: c.DisableTOTPEnroll, DisableTOTPVerify: c.DisableTOTPVerify, MaxFactors: c.MaxFactors},
+	}
+	if c.CheapPasswords {
+		ac.Password.Cost = password.CheapCost()
+	}
+	return ac
+}
+
+// blobs is the store of objects' bytes: durable beside a durable database,
+// else in a directory that ends with the server.
+func (s *Server) blobs() (blob.Store, error) {
+	log := s.cfg.Logger.With("target", "storage")
+	if s.cfg.Storage.Root != "" {
+		root, err := filepath.Abs(s.cfg.Storage.Root)
+		if err != nil {
+			return nil, err
+		}
+		return blob.NewDisk(blob.DiskConfig{Dir: root, Durable: true, Logger: log}), nil
+	}
+	dir, remove, err := s.db.runDir()
+	if err != nil {
+		return nil, err
+	}
+	s.cleanup = remove
+	return blob.NewDisk(blob.DiskConfig{Dir: dir, Ephemeral: true, Logger: log}), nil
+}
+
+// ready answers once the server serves, which is always.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
+
+// prefix is a handler below a path.
+type prefix struct {
+	path    string
+	handler http.Handler
+}
+
+// prefixes hands a request to the handler of its prefix, which sees the rest
+// of the path.
+type prefixes struct{ under []prefix }
+
+func (p *prefixes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, u := range p.under {
+		if rest, ok := strings.CutPrefix(r.URL.Path, u.path); ok && (rest == "" || rest[0] == '/') {
+			u.handler.ServeHTTP(w, below(r, u.path))
+			return
+		}
+	}
+	_ = httpx.WriteJSON(w, http.StatusNotFound, map[string]string{ // a map of strings always encodes
+		"message": "no route matches " + r.URL.Path + ": the APIs are /rest/v1, /auth/v1 and /storage/v1",
+	})
+}
+
+// below is r with the prefix cut from its path, decoded and raw.
+func below(r *http.Request, prefix string) *http.Request {
+	r2 := new(http.Request)
+	*r2 = *r
+	u := *r.URL
+	r2.URL = &u
+	u.Path = orRoot(strings.TrimPrefix(u.Path, prefix))
+	if u.RawPath != "" {
+		raw, ok := strings.CutPrefix(u.RawPath, prefix)
+		if !ok { // the prefix itself was escaped
+			raw = ""
+		} else {
+			raw = orRoot(raw)
+		}
+		u.RawPath = raw
+	}
+	return r2
+}
+
+func orRoot(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}

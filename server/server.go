@@ -1,0 +1,263 @@
+// Package server is suparust as a library: Supabase's REST, Auth and Storage
+// APIs on an embedded or external PostgreSQL, in one process.
+//
+//	cfg := server.DefaultConfig()
+//	cfg.Keys.JWTSecret = os.Getenv("JWT_SECRET")
+//	srv, err := server.New(cfg)
+//	…
+//	err = srv.Start(ctx) // serves when it returns
+//	defer srv.Shutdown(ctx)
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/mail"
+	"github.com/suparust/suparust/server/internal/rest"
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/pg"
+)
+
+// Server serves the APIs. Make it with New.
+type Server struct {
+	cfg      Config
+	keys     Keys
+	url      string
+	dataURL  string
+	mail     *Mailbox
+	listener net.Listener
+	http     *http.Server
+	db       *database
+	rest     *rest.Handler
+	auth     *auth.Handler
+	storage  *storage.Handler
+	cleanup  func()
+	serving  sync.WaitGroup
+	failed   chan error
+
+	mu      sync.Mutex
+	started bool
+	stopped bool
+	stopErr error
+}
+
+// New checks c and makes a server. It does no I/O.
+func New(c Config) (*Server, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	keys, err := c.Keys.Complete()
+	if err != nil {
+		return nil, err
+	}
+	c.Keys = keys
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Mail == nil {
+		c.Mail = mail.NewBox(0)
+	}
+	return &Server{cfg: c, keys: keys, mail: c.Mail, failed: make(chan error, 1)}, nil
+}
+
+// Start binds the port, starts PostgreSQL and returns when requests are
+// answered. After an error nothing is left running.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return errors.New("the server was started before: make a new one")
+	}
+	s.started = true
+	if err := s.start(ctx); err != nil {
+		s.stopped, s.stopErr = true, s.stop(ctx)
+		return err
+	}
+	return nil
+}
+
+func (s *Server) start(ctx context.Context) error {
+	var err error
+	if s.listener, err = listen(ctx, &s.cfg); err != nil {
+		return err
+	}
+	s.url = s.cfg.PublicURL
+	if s.url == "" {
+		s.url = "http://" + reachable(s.listener.Addr().(*net.TCPAddr))
+	}
+	if s.db, err = openDatabase(ctx, &s.cfg); err != nil {
+		return err
+	}
+	s.dataURL = s.db.url
+	handler, err := s.routes(ctx)
+	if err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       61 * time.Second,
+		MaxHeaderBytes:    128 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	s.serving.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("serve the API: %w", err))
+		}
+	})
+	if cl := s.db.cluster; cl != nil {
+		s.serving.Go(func() { s.watch(cl) })
+	}
+	return nil
+}
+
+// listen binds the API's port before anything else is started, so that a taken
+// one costs nothing.
+func listen(ctx context.Context, c *Config) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", c.addr())
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("port %d is in use: stop what listens there, or choose another port with SUPARUST_PORT or --port", c.Port)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("port %d may not be opened by this user: choose one above 1023 with SUPARUST_PORT or --port", c.Port)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s: %w", c.addr(), err)
+	}
+	return l, nil
+}
+
+func reachable(a *net.TCPAddr) string {
+	host := a.IP.String()
+	if a.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(a.Port))
+}
+
+// watch tells Wait when PostgreSQL ends on its own.
+func (s *Server) watch(cl *pg.Cluster) {
+	<-cl.Exited()
+	s.mu.Lock()
+	stopped := s.stopped
+	s.mu.Unlock()
+	if !stopped {
+		s.fail(fmt.Errorf("PostgreSQL has ended unexpectedly; the end of its log:\n%s", cl.LogTail(20)))
+	}
+}
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// Wait blocks until ctx is done, and returns nil, or until the server fails.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// Shutdown stops taking requests, lets those under way end until ctx is done,
+// and stops PostgreSQL. It is idempotent.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if s.stopped || !s.started {
+		defer s.mu.Unlock()
+		s.stopped = true
+		return s.stopErr
+	}
+	s.stopped = true
+	s.mu.Unlock()
+	err := s.stop(ctx)
+	s.mu.Lock()
+	s.stopErr = err
+	s.mu.Unlock()
+	return err
+}
+
+func (s *Server) stop(ctx context.Context) error {
+	var errs []error
+	if s.http != nil {
+		if err := s.http.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("requests were still under way: %w", err))
+			_ = s.http.Close() // cuts them
+		}
+	} else if s.listener != nil {
+		_ = s.listener.Close() // nobody was told of it
+	}
+	if s.rest != nil {
+		errs = append(errs, s.rest.Close())
+	}
+	if s.auth != nil {
+		errs = append(errs, s.auth.Close())
+	}
+	if s.storage != nil {
+		errs = append(errs, s.storage.Close())
+	}
+	switch {
+	case s.db != nil:
+		s.db.close(s.cfg.Logger)
+	case s.cfg.Cluster != nil:
+		errs = append(errs, s.cfg.Cluster.Stop())
+	}
+	if s.cleanup != nil {
+		s.cleanup()
+	}
+	s.serving.Wait()
+	return errors.Join(errs...)
+}
+
+// Run serves until ctx is done or the server fails, then shuts down within
+// ten seconds.
+func Run(ctx context.Context, c Config) error {
+	s, err := New(c)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	err = s.Wait(ctx)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, s.Shutdown(end))
+}
+
+// URL is the base of the APIs, such as http://127.0.0.1:3000.
+func (s *Server) URL() string { return s.url }
+
+// Keys are the server's keys, all of them filled in.
+func (s *Server) Keys() Keys { return s.keys }
+
+// DatabaseURL is a connection URL of the role postgres, for people and tools.
+func (s *Server) DatabaseURL() string { return s.dataURL }
+
+// Mail is the box that every message lands in.
+func (s *Server) Mail() *Mailbox { return s.mail }
+
+// Cluster is the server's own PostgreSQL, nil when it is external.
+func (s *Server) Cluster() *pg.Cluster {
+	if s.db == nil {
+		return nil
+	}
+	return s.db.cluster
+}
