@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,8 @@ import (
 // template is a cluster with the platform's roles and schemas.
 var template = sync.OnceValues(func() (*pg.Template, error) {
 	ctx := context.Background()
-	bin, err := pg.Resolve(ctx, pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
+	major, _ := strconv.Atoi(os.Getenv("SUPARUST_PG_VERSION")) // 0, the default, when it is not set
+	bin, err := pg.Resolve(ctx, pg.ResolveOptions{Major: major, BinDir: os.Getenv("SUPARUST_PG_BIN")})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -91,5 +92,24 @@ func TestNotifiedReload(t *testing.T) {
 	service.get(t, "/counted?select=id.sum()").want(t, 200, `[{"sum":55}]`)
 	if r := service.get(t, "/counted"); r.header.Get("Content-Range") != "0-2/*" {
 		t.Errorf("with 3 rows at most the range is %s", r.header.Get("Content-Range"))
+	}
+}
+
+// A listener that loses its connection comes back, and reads what it may have missed.
+func TestListenerComesBack(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create table t(id int); insert into t select generate_series(1, 5)")
+	service := f.as(t, "service_role", nil)
+	service.get(t, "/t").wantStatus(t, 200)
+	const listener = "select pid from pg_stat_activity where query = 'listen pgrst'"
+	for _, limit := range []string{"2", "4"} {
+		f.eventually(t, func() bool { return f.count(t, listener) == 1 })
+		pid := f.value(t, "select pid::text from ("+listener+") l")
+		f.exec(t, "select pg_terminate_backend("+pid+")")
+		f.exec(t, "alter role authenticator in database "+f.database(t)+" set pgrst.db_max_rows = '"+limit+"'")
+		f.eventually(t, func() bool {
+			r := service.get(t, "/t", "Prefer: count=exact")
+			return r.status == 206 && strings.HasPrefix(r.header.Get("Content-Range"), "0-"+string(limit[0]-1)+"/")
+		})
 	}
 }
