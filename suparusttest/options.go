@@ -1,0 +1,136 @@
+package suparusttest
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/suparust/suparust/server"
+)
+
+// Option changes what Start starts.
+type Option func(*options)
+
+type options struct {
+	projectDir string // "" searches
+	noProject  bool
+	migrations fs.FS
+	sql        []string
+	fixtures   []fixtureSet
+	now        func() time.Time
+	version    int
+	level      slog.Level
+	configure  []func(*server.Config)
+}
+
+func newOptions() *options { return &options{level: slog.LevelInfo} }
+
+// WithProject uses the project whose supabase/ folder stands in dir. Without
+// it the folder is searched from the working directory upward to the
+// repository's root.
+func WithProject(dir string) Option {
+	return func(o *options) { o.projectDir, o.noProject = dir, false }
+}
+
+// WithoutProject starts with the platform's database alone, even inside a
+// project.
+func WithoutProject() Option { return func(o *options) { o.noProject = true } }
+
+// WithMigrations applies the files NNN_name.sql of fsys, and its seed.sql, in
+// the place of a project. They become part of the template: tests with the
+// same files share its cost.
+func WithMigrations(fsys fs.FS) Option {
+	return func(o *options) { o.migrations, o.noProject = fsys, true }
+}
+
+// WithSQL runs SQL as the role postgres before Start returns.
+func WithSQL(sql ...string) Option { return func(o *options) { o.sql = append(o.sql, sql...) } }
+
+// WithFixtures loads the named sets of fsys before Start returns: each is a
+// folder whose .sql files run, in the order of their names, as the role
+// postgres. Without names every folder of fsys is loaded.
+func WithFixtures(fsys fs.FS, names ...string) Option {
+	return func(o *options) { o.fixtures = append(o.fixtures, fixtureSet{fsys, names}) }
+}
+
+// WithClock makes now the clock that tokens and codes are issued and judged by.
+func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// WithPostgres chooses PostgreSQL's major version, 15 to 18. Without it the
+// project's is taken, else 17; SUPARUST_PG_VERSION changes both.
+func WithPostgres(major int) Option { return func(o *options) { o.version = major } }
+
+// WithLogLevel sets from which level on the server's log is kept for a failed
+// test; without it from Info on.
+func WithLogLevel(l slog.Level) Option { return func(o *options) { o.level = l } }
+
+// WithConfig changes the server's configuration, after everything else.
+func WithConfig(f func(*server.Config)) Option {
+	return func(o *options) { o.configure = append(o.configure, f) }
+}
+
+// config is the configuration of one test's server.
+func (o *options) config(log *slog.Logger) (server.Config, error) {
+	cfg := server.DefaultConfig()
+	root := o.projectDir
+	if root == "" && !o.noProject {
+		wd, err := os.Getwd()
+		if err != nil {
+			return cfg, err
+		}
+		found, ok, err := server.FindProject(wd)
+		if err != nil {
+			return cfg, err
+		}
+		if ok {
+			root = found
+		}
+	}
+	if root != "" && !o.noProject {
+		warnings, err := cfg.LoadProject(root, os.LookupEnv)
+		if err != nil {
+			return cfg, err
+		}
+		for _, w := range warnings {
+			log.Warn(w)
+		}
+	} else {
+		// what a fixture can do at no cost, where no project says otherwise
+		cfg.Auth.AnonymousSignIns = true
+	}
+	cfg.Migrations = o.migrations
+	cfg.Ephemeral()
+	cfg.Logger = log
+	cfg.Now = o.now
+	cfg.Progress = os.Stderr
+	cfg.Auth.CheapPasswords = true
+	cfg.Auth.MaxFrequency = -1
+	if err := fromEnv(&cfg); err != nil {
+		return cfg, err
+	}
+	if o.version != 0 {
+		cfg.Database.Version = o.version
+	}
+	for _, f := range o.configure {
+		f(&cfg)
+	}
+	if cfg.Database.URL != "" {
+		return cfg, fmt.Errorf("a test's server has its own PostgreSQL: leave Config.Database.URL empty")
+	}
+	return cfg, nil
+}
+
+// environment lists the settings that a fixture takes from the environment:
+// where PostgreSQL comes from, and nothing of a developer's own server.
+var environment = map[string]bool{"SUPARUST_PG_VERSION": true, "SUPARUST_PG_BIN": true, "SUPARUST_CACHE_DIR": true}
+
+func fromEnv(cfg *server.Config) error {
+	return cfg.FromEnv(func(name string) (string, bool) {
+		if !environment[name] {
+			return "", false
+		}
+		return os.LookupEnv(name)
+	}, nil)
+}

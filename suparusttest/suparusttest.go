@@ -1,0 +1,160 @@
+// Package suparusttest gives a Go test its own Supabase: a PostgreSQL and a
+// server for the REST, Auth and Storage APIs, on free ports, gone when the test
+// ends.
+//
+//	func TestNotes(t *testing.T) {
+//		t.Parallel()
+//		srv := suparusttest.Start(t) // uses the supabase/ folder of the repository
+//		ann := srv.CreateUser(t, "ann@example.com")
+//		srv.ClientAs(ann).Post(t, "/rest/v1/notes", `{"body":"hello"}`).WantStatus(t, 201)
+//	}
+//
+// The first Start of a process prepares a template of the database, once per
+// content of the project, and keeps it in a cache; every further one is a copy
+// of it in memory. While a test runs, the next ones' databases are made ready.
+//
+// On failure the test's log shows the server's URL, the psql command and the
+// end of the logs. Run with -suparust.keep to find the database still there:
+// the test waits for Ctrl-C before it ends.
+package suparusttest
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/suparust/suparust/server"
+	"github.com/suparust/suparust/server/pg"
+)
+
+var keep = flag.Bool("suparust.keep", false, "when a test fails, keep its server up until Ctrl-C")
+
+// shutdownTimeout is how long requests under way may take at the end.
+const shutdownTimeout = 5 * time.Second
+
+// Server is a running server with a database of its own. Everything of it ends
+// with the test that started it.
+type Server struct {
+	// URL is the base of the APIs, what supabase-js calls supabaseUrl.
+	URL string
+	// AnonKey and ServiceKey are the API keys of the roles anon and
+	// service_role.
+	AnonKey, ServiceKey string
+	// JWTSecret is what tokens are signed with (HS256).
+	JWTSecret string
+	// DatabaseURL connects as the role postgres.
+	DatabaseURL string
+	// Mail holds every message the server has sent.
+	Mail *server.Mailbox
+
+	srv  *server.Server
+	log  *logTail
+	once sync.Once
+	mu   sync.Mutex
+	pool *pgxpool.Pool
+	http *http.Transport // of every client, closed at the end
+	now  func() time.Time
+}
+
+// Start starts a server for tb and returns when it answers. It never returns
+// nil: when it cannot start, it fails tb and says why. The server stops when
+// tb and its subtests have ended.
+func Start(tb testing.TB, opts ...Option) *Server {
+	tb.Helper()
+	o := newOptions()
+	for _, opt := range opts {
+		opt(o)
+	}
+	log := newLogTail()
+	s, err := start(tb.Context(), o, log)
+	if err != nil {
+		tb.Fatalf("suparusttest: %v", err)
+	}
+	tb.Cleanup(func() { s.stop(tb) })
+	for _, sql := range o.sql {
+		s.Exec(tb, sql)
+	}
+	s.load(tb, o.fixtures)
+	return s
+}
+
+func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
+	cfg, err := o.config(log.logger(o.level))
+	if err != nil {
+		return nil, err
+	}
+	cfg.Cluster, err = takeCluster(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := server.New(cfg)
+	if err != nil {
+		return nil, joinStop(err, cfg.Cluster)
+	}
+	if err := srv.Start(ctx); err != nil {
+		return nil, err // the server has stopped its cluster
+	}
+	keys := srv.Keys()
+	return &Server{
+		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
+		DatabaseURL: srv.DatabaseURL(), Mail: srv.Mail(), srv: srv, log: log, now: cfg.Now,
+		http: &http.Transport{MaxIdleConnsPerHost: 64},
+	}, nil
+}
+
+func joinStop(err error, c *pg.Cluster) error {
+	if stopErr := c.Stop(); stopErr != nil {
+		return fmt.Errorf("%w (and PostgreSQL did not stop: %w)", err, stopErr)
+	}
+	return err
+}
+
+// stop ends the server; a failed test gets the evidence first.
+func (s *Server) stop(tb testing.TB) {
+	s.once.Do(func() {
+		if tb.Failed() {
+			s.report(tb)
+		}
+		s.mu.Lock()
+		if s.pool != nil {
+			s.pool.Close()
+		}
+		s.mu.Unlock()
+		s.http.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if err := s.srv.Shutdown(ctx); err != nil {
+			tb.Errorf("suparusttest: stop the server: %v", err)
+		}
+	})
+}
+
+// report writes what helps to understand a failure to the test's log.
+func (s *Server) report(tb testing.TB) {
+	out := tb.Output()
+	fmt.Fprintf(out, "suparust: the server of this test was %s\n", s.URL)
+	if *keep {
+		fmt.Fprintf(out, "suparust: kept up; connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n", s.DatabaseURL, s.AnonKey)
+		ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer cancel()
+		<-ctx.Done()
+	} else {
+		fmt.Fprintf(out, "suparust: run with -suparust.keep to look into its database: psql %q\n", s.DatabaseURL)
+	}
+	if tail := s.log.String(); tail != "" {
+		fmt.Fprintf(out, "suparust: the server's last log lines:\n%s", tail)
+	}
+	if c := s.srv.Cluster(); c != nil {
+		if tail := c.LogTail(20); tail != "" {
+			fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
+		}
+	}
+}
