@@ -1,0 +1,171 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/suparust/suparust/server"
+)
+
+// settingFlags are the settings that commands take as flags; they win over the environment.
+type settingFlags struct {
+	Port    int    `help:"Serve on PORT instead of SUPARUST_PORT or the project's port." short:"p" placeholder:"PORT"`
+	Bind    string `help:"Listen on ADDR instead of SUPARUST_BIND_ADDR." placeholder:"ADDR"`
+	Workdir string `help:"Use the project in DIR, the folder that contains supabase/, instead of searching upward." placeholder:"DIR" type:"path"`
+}
+
+// settings are what a server of this identity is configured with.
+type settings struct {
+	config  server.Config
+	environ *environ
+	base    string // where PID files are, and .env: the project's folder, else the working directory
+	notes   []string
+}
+
+// settings reads the project, the environment and the flags, in this order: what comes later wins.
+func (a *app) settings(f settingFlags) (*settings, error) {
+	root, err := projectRoot(f.Workdir)
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{config: server.DefaultConfig(), base: orDot(root)}
+	if s.environ, err = readEnviron(a.environ, a.id, s.base); err != nil {
+		return nil, err
+	}
+	lookup := s.environ.lookup
+	if root != "" {
+		if s.notes, err = s.config.LoadProject(root, lookup); err != nil {
+			return nil, usageError{err.Error()}
+		}
+		lookup = ownNames(lookup)
+	}
+	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
+	if f.Port != 0 {
+		flags["SUPARUST_PORT"] = strconv.Itoa(f.Port)
+	}
+	withFlags := func(name string) (string, bool) {
+		if v := flags[name]; v != "" {
+			return v, true
+		}
+		return lookup(name)
+	}
+	if err := s.config.FromEnv(withFlags, func(note string) { s.notes = append(s.notes, note) }); err != nil {
+		return nil, usageError{err.Error()}
+	}
+	return s, nil
+}
+
+// ownNames leaves out the names that other programs use too. Beside a project, PORT, JWT_SECRET or SUPABASE_ANON_KEY in
+// .env belong to the app: often they are those of the hosted project.
+func ownNames(lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if !strings.HasPrefix(name, "SUPARUST_") {
+			return "", false
+		}
+		return lookup(name)
+	}
+}
+
+// projectRoot is the folder that contains supabase/, "" when there is none.
+func projectRoot(workdir string) (string, error) {
+	if workdir != "" {
+		if _, err := os.Stat(filepath.Join(workdir, "supabase")); err != nil {
+			return "", usageError{fmt.Sprintf("--workdir: %s has no supabase folder", workdir)}
+		}
+		return workdir, nil
+	}
+	root, _, err := server.FindProject(".")
+	return root, err
+}
+
+func orDot(dir string) string {
+	if dir == "" {
+		return "."
+	}
+	return dir
+}
+
+// pidPath is where the PID file of a server on port is.
+func (s *settings) pidPath(id identity, port int) string {
+	if path, ok := s.environ.lookup("SUPARUST_PID_FILE"); ok && path != "" {
+		return path
+	}
+	return filepath.Join(s.base, id.pidFile(port))
+}
+
+// running lists the identity's servers, and tells of stale PID files that were removed.
+func (s *settings) running(a *app) ([]instance, error) {
+	var list []instance
+	var stale []string
+	var err error
+	if path, ok := s.environ.lookup("SUPARUST_PID_FILE"); ok && path != "" {
+		list, stale, err = inspect(nil, nil, path, s.config.Port)
+	} else {
+		list, stale, err = instances(s.base, a.id)
+	}
+	for _, path := range stale {
+		fmt.Fprintf(a.Err, "Removed the stale PID file %s: its server has ended without cleaning up.\n", path)
+	}
+	return list, err
+}
+
+// named is a value under the name that the Supabase CLI gives it, with a title for people.
+type named struct {
+	name, title, value string
+	secret             bool
+}
+
+// names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served is left out.
+func names(api, database string, keys server.Keys) []named {
+	return []named{
+		{"API_URL", "API URL", api, false},
+		{"REST_URL", "", api + "/rest/v1", false},
+		{"DB_URL", "Database URL", database, true},
+		{"PUBLISHABLE_KEY", "Publishable key", keys.PublishableKey, false},
+		{"SECRET_KEY", "Secret key", keys.SecretKey, true},
+		{"JWT_SECRET", "JWT secret", keys.JWTSecret, true},
+		{"ANON_KEY", "Anon key", keys.AnonKey, false},
+		{"SERVICE_ROLE_KEY", "Service role key", keys.ServiceRoleKey, true},
+	}
+}
+
+// apiURL is the address of a server on port.
+func (s *settings) apiURL(port int) string {
+	if s.config.PublicURL != "" {
+		return s.config.PublicURL
+	}
+	host := s.config.BindAddr
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// databaseURL is the address of a running server's PostgreSQL, which wrote its port into its data directory.
+func (s *settings) databaseURL() (string, error) {
+	d := s.config.Database
+	if d.URL != "" {
+		return d.URL, nil
+	}
+	file := filepath.Join(d.DataDir, "postmaster.pid")
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s is not there: PostgreSQL is just starting or has ended, or SUPARUST_DB_DATA_DIR changed since the start", file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w; run suparust as the user that started the server", file, pathless(err))
+	}
+	lines := strings.Split(string(data), "\n")
+	if len(lines) < 4 {
+		return "", fmt.Errorf("%s is incomplete: PostgreSQL is just starting; try again in a moment", file)
+	}
+	u := url.URL{Scheme: "postgresql", User: url.UserPassword("postgres", d.Password), Host: net.JoinHostPort("127.0.0.1", lines[3]), Path: "/postgres"}
+	return u.String(), nil
+}

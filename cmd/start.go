@@ -1,0 +1,134 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/suparust/suparust/server"
+)
+
+type startCommand struct {
+	settingFlags
+}
+
+// Help is shown by `suparust start --help`.
+func (startCommand) Help() string {
+	return `Serves the project whose supabase/ folder is found from here upward, with its ports and keys; without one, this
+folder, on port 3000. A first start makes a JWT secret in .env and the database in data/.
+
+Examples:
+
+    suparust start
+    suparust start --port 4000
+    suparust --profile test start        settings of .env.test alone
+    SUPARUST_LOG_FORMAT=json suparust start
+`
+}
+
+// drain is how long requests under way may take after the signal to stop.
+const drain = 10 * time.Second
+
+// Run serves until a signal comes.
+func (c startCommand) Run(a *app) (err error) {
+	s, err := a.settings(c.settingFlags)
+	if err != nil {
+		return err
+	}
+	if s.config.Logger, err = a.logger(s.environ.lookup); err != nil {
+		return err
+	}
+	s.config.Progress = a.Err
+	for _, note := range s.notes {
+		s.config.Logger.Warn(note)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+
+	port := s.config.Port
+	var pid *pidFile
+	defer func() {
+		if pid != nil {
+			err = errors.Join(err, pid.remove())
+		}
+	}()
+	if port != 0 {
+		if pid, err = a.claim(s, port); err != nil {
+			return err
+		}
+	}
+	if s.config.Keys.JWTSecret == "" {
+		if err := s.environ.generateSecret(); err != nil {
+			return err
+		}
+		s.config.Keys.JWTSecret, _ = s.environ.lookup(jwtSecret)
+		fmt.Fprintf(a.Err, "Wrote a new JWT secret to %s.\n", s.environ.path)
+	}
+	srv, err := server.New(s.config)
+	if err != nil {
+		return err
+	}
+	if err := srv.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped by a signal before it served")
+		}
+		return err
+	}
+	defer func() {
+		stop() // a second signal ends the process at once
+		end, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		err = errors.Join(err, srv.Shutdown(end))
+	}()
+	if port == 0 {
+		if port, err = urlPort(srv.URL()); err != nil {
+			return err
+		}
+		if pid, err = a.claim(s, port); err != nil {
+			return err
+		}
+	}
+	a.banner(names(srv.URL(), srv.DatabaseURL(), srv.Keys()))
+	return srv.Wait(ctx)
+}
+
+// banner tells a person everything; where output is kept, in a container's log, it keeps secrets out.
+func (a *app) banner(list []named) {
+	fmt.Fprintf(a.Out, "suparust is running. Stop it with Ctrl-C or `suparust%s stop`.\n", a.id.flags())
+	if isTerminal(a.Out) {
+		printNames(a.Out, list)
+		return
+	}
+	printNames(a.Out, slices.DeleteFunc(list, func(n named) bool { return n.secret }))
+	fmt.Fprintf(a.Out, "`suparust%s status` shows the database's URL and the secret keys.\n", a.id.flags())
+}
+
+// claim takes the PID file of a server on port.
+func (a *app) claim(s *settings, port int) (*pidFile, error) {
+	f, stale, err := lockPIDFile(s.pidPath(a.id, port))
+	var running *alreadyRunning
+	if errors.As(err, &running) {
+		return nil, fmt.Errorf("%w; stop it with `suparust%s stop`, or choose another port with --port", err, a.id.flags())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if stale {
+		fmt.Fprintf(a.Err, "Replaced the stale PID file %s: its server has ended without cleaning up.\n", f.path)
+	}
+	return f, nil
+}
+
+func urlPort(address string) (int, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0, fmt.Errorf("read the server's own address: %w", err)
+	}
+	return strconv.Atoi(u.Port())
+}

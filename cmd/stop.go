@@ -1,0 +1,96 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+type stopCommand struct {
+	Port    int           `help:"Stop the server on this port, when several run." short:"p" placeholder:"PORT"`
+	Workdir string        `help:"Stop the server of the project in DIR, the folder that contains supabase/." placeholder:"DIR" type:"path"`
+	Timeout time.Duration `help:"Give up waiting after this time." default:"30s" placeholder:"DURATION"`
+}
+
+// Help is shown by `suparust stop --help`.
+func (stopCommand) Help() string {
+	return `The server finishes the requests it has, stops its PostgreSQL and ends; its data stays.
+
+Examples:
+
+    suparust stop
+    suparust --profile test stop
+    suparust stop --port 4000
+`
+}
+
+// Run ends the server that holds the PID file.
+func (c stopCommand) Run(a *app) error {
+	s, err := a.settings(settingFlags{Port: c.Port, Workdir: c.Workdir})
+	if err != nil {
+		return err
+	}
+	running, err := s.running(a)
+	if err != nil {
+		return err
+	}
+	server, err := choose(running, c.Port)
+	if err != nil {
+		return err
+	}
+	if server == nil {
+		fmt.Fprintln(a.Out, "suparust is not running.")
+		return nil
+	}
+	process, err := os.FindProcess(server.pid)
+	if err == nil {
+		err = process.Signal(syscall.SIGTERM)
+	}
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("no permission to stop the server with PID %d; run `suparust stop` as the user that started it", server.pid)
+	case err != nil && !errors.Is(err, os.ErrProcessDone):
+		return fmt.Errorf("cannot signal the server with PID %d: %w", server.pid, err)
+	}
+	deadline := time.Now().Add(c.Timeout)
+	for {
+		pid, err := runningPID(server.path)
+		if err != nil {
+			return err
+		}
+		if pid != server.pid {
+			fmt.Fprintf(a.Out, "suparust on port %d (PID %d) has stopped.\n", server.port, server.pid)
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the server with PID %d has not ended after %v; wait with `suparust stop --timeout 5m`, or end it with `kill -9 %d` (no acknowledged write is lost)",
+				server.pid, c.Timeout, server.pid)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// choose picks the server on port, or the only one; nil when there is none.
+func choose(running []instance, port int) (*instance, error) {
+	if port != 0 {
+		for i := range running {
+			if running[i].port == port {
+				return &running[i], nil
+			}
+		}
+		return nil, nil
+	}
+	switch len(running) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &running[0], nil
+	}
+	text := "several servers run here; choose one with --port:"
+	for _, r := range running {
+		text += fmt.Sprintf(" %d (PID %d)", r.port, r.pid)
+	}
+	return nil, usageError{text}
+}

@@ -1,0 +1,256 @@
+package testscript
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for anything.
+const patience = 60 * time.Second
+
+// commands are what scripts can say beside testscript's own.
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"await":    await,
+	"exitcode": exitCode,
+	"expand":   expand,
+	"gone":     gone,
+	"http":     request,
+	"keys":     keys,
+	"mode":     mode,
+	"occupy":   occupy,
+	"ownpid":   ownPID,
+	"readonly": readOnly,
+}
+
+// setup gives a script free ports, $PORT and $PORT2, and the machine's cache of PostgreSQL binaries and templates.
+func setup(env *testscript.Env) error {
+	for _, name := range []string{"PORT", "PORT2"} {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, strconv.Itoa(port))
+		env.Setenv("DB_"+name, strconv.Itoa(port+10000))
+		env.Setenv("URL"+strings.TrimPrefix(name, "PORT"), fmt.Sprintf("http://127.0.0.1:%d", port))
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		env.Setenv("XDG_CACHE_HOME", cache)
+	}
+	for _, name := range []string{"SUPARUST_PG_BIN", "SUPARUST_PG_VERSION", "SUPARUST_CACHE_DIR"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env.Setenv(name, v)
+		}
+	}
+	// PostgreSQL may run as another user than we: it has to reach the script's folder
+	for dir := env.WorkDir; dir != filepath.Dir(dir) && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	work := env.WorkDir
+	env.Defer(func() {
+		if left := waitGone(work); left != "" {
+			env.T().Fatal("left running after the script:\n" + left)
+		}
+	})
+	return nil
+}
+
+// freePort finds a port such that the port itself and the one 10000 above, PostgreSQL's, are free.
+func freePort() (int, error) {
+	for range 200 {
+		port := 20000 + rand.IntN(20000)
+		if available(port) && available(port+10000) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port found")
+}
+
+func available(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
+// await URL waits until the URL answers 200.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await URL")
+	}
+	var last error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		res, err := http.Get(args[0])
+		if last = err; err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+			last = fmt.Errorf("status %s", res.Status)
+		}
+		for _, c := range ts.BackgroundCmds() {
+			if c.ProcessState != nil {
+				ts.Fatalf("%s ended while its URL was awaited: %v\n%s%s", c, c.ProcessState, c.Stdout, c.Stderr)
+			}
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not answer: %v", args[0], last)
+}
+
+// exitcode N CMD… runs a command that must end with the exit code N.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N CMD ARGS…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		exit, ok := err.(*exec.ExitError)
+		if !ok {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// expand FILE… replaces $NAME in files by the script's variables.
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		text := os.Expand(ts.ReadFile(file), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+	}
+}
+
+// gone waits until no process works in the script's folder: no server, no PostgreSQL.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: gone")
+	}
+	if left := waitGone(ts.Getenv("WORK")); left != "" {
+		ts.Fatalf("still running:\n%s", left)
+	}
+}
+
+func waitGone(work string) string {
+	left := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		out, err := exec.Command("ps", "-eo", "pid,args").Output()
+		if err != nil {
+			return err.Error()
+		}
+		left = ""
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, work) {
+				left += line
+			}
+		}
+		if left == "" {
+			return ""
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	return left
+}
+
+// http METHOD URL [HEADER:VALUE…] [BODY] prints the status and the body; key:NAME sends the key that `keys` read under NAME.
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: http METHOD URL [key:NAME] [header:NAME=VALUE] [BODY]")
+	}
+	req, err := http.NewRequest(args[0], args[1], nil)
+	ts.Check(err)
+	for _, arg := range args[2:] {
+		switch kind, value, _ := strings.Cut(arg, ":"); kind {
+		case "key":
+			req.Header.Set("apikey", ts.Getenv("SERVER_"+value))
+			req.Header.Set("Authorization", "Bearer "+ts.Getenv("SERVER_"+value))
+		case "header":
+			name, v, _ := strings.Cut(value, "=")
+			req.Header.Set(name, v)
+		default:
+			req.Body = io.NopCloser(strings.NewReader(arg))
+			req.ContentLength = int64(len(arg))
+			req.Header.Set("Content-Type", "application/json")
+		}
+	}
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	var b bytes.Buffer
+	fmt.Fprintln(&b, res.Status)
+	_, err = io.Copy(&b, res.Body)
+	ts.Check(err)
+	_, err = ts.Stdout().Write(append(b.Bytes(), '\n'))
+	ts.Check(err)
+}
+
+// keys [ARGS…] puts what `suparust ARGS status -o env` prints into the script's environment, as $SERVER_NAME.
+func keys(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("suparust", append(args, "status", "-o", "env")...))
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		unquoted, err := strconv.Unquote(value)
+		if !ok || err != nil {
+			ts.Fatalf("%q is not NAME=\"value\"", line)
+		}
+		ts.Setenv("SERVER_"+name, unquoted) // the name alone would be a setting of the next start
+	}
+}
+
+// mode FILE OCTAL compares a file's permissions.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode FILE OCTAL")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[1] {
+		ts.Fatalf("mode of %s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+// occupy PORT listens on a port until the script ends.
+func occupy(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: occupy PORT")
+	}
+	l, err := net.Listen("tcp", ":"+args[0])
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+}
+
+// ownpid FILE writes the PID of the process that runs the scripts: alive, and not suparust.
+func ownPID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ownpid FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendln(nil, os.Getpid()), 0o644))
+}
+
+// readonly DIR takes the right to write in a folder away until the script ends.
+func readOnly(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: readonly DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Chmod(dir, 0o555))
+	ts.Defer(func() { _ = os.Chmod(dir, 0o755) })
+}

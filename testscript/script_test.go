@@ -1,0 +1,35 @@
+// Package testscript runs the binary the way its users do: testdata/script/*.txtar are its behaviour, written as scripts.
+package testscript
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/suparust/suparust/cmd"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"suparust": func() {
+			os.Exit(cmd.Main(os.Args[1:], cmd.Stdio{Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds:                commands,
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return os.Geteuid() == 0, nil
+		},
+	})
+}
