@@ -316,3 +316,33 @@ func TestSocketPath(t *testing.T) {
 	}
 	wantError(t, usableBase(long, acct), "too long for the path of a unix socket")
 }
+
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	write := func(s string) {
+		t.Helper()
+		if _, err := f.WriteString(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	if err := cutLog(path, 5, 3); err != nil {
+		t.Fatal(err)
+	}
+	write("more")
+	if err := cutLog(path, 5, 3); err != nil {
+		t.Fatal(err)
+	}
+	write("next")
+	for name, want := range map[string]string{path: "next", path + ".1": "ore"} {
+		if b, err := os.ReadFile(name); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
@@ -40,7 +41,7 @@ func (b *builder) startWithLibrary(ctx context.Context) error {
 		"max_worker_processes": "0", "max_parallel_workers": "0", "max_logical_replication_workers": "0", "max_wal_size": "64MB", "min_wal_size": "2MB",
 	}
 	thread := newAccountThread(b.acct)
-	logs := libraryLogs()
+	var logs []string
 	var last error
 	for range 5 {
 		port := freeTCPPort()
@@ -55,13 +56,14 @@ func (b *builder) startWithLibrary(ctx context.Context) error {
 			StartParameters(params).
 			StartTimeout(startLimit).
 			Logger(&out))
-		err := thread.do(db.Start)
+		made, err := withNewLogs(func() error { return thread.do(db.Start) })
+		logs = append(logs, made...)
 		if err == nil {
 			b.port = int(port)
 			b.stop = func() error {
 				defer thread.close()
 				err := thread.do(db.Stop)
-				removeLibraryLogs(logs)
+				removeAll(logs)
 				return errors.Join(err, shim.remove())
 			}
 			return ctx.Err()
@@ -72,16 +74,31 @@ func (b *builder) startWithLibrary(ctx context.Context) error {
 		}
 	}
 	thread.close()
-	removeLibraryLogs(logs)
+	removeAll(logs)
 	return errors.Join(last, shim.remove())
 }
 
-// removeLibraryLogs removes the log files that this process's use of the library left in the temporary directory.
-func removeLibraryLogs(before []string) {
+var libraryStart sync.Mutex
+
+// withNewLogs returns the log files that appear in the temporary directory while the library starts: it never removes
+// them. One start at a time, so that each one's files are known.
+func withNewLogs(start func() error) ([]string, error) {
+	libraryStart.Lock()
+	defer libraryStart.Unlock()
+	before := libraryLogs()
+	err := start()
+	var made []string
 	for _, name := range libraryLogs() {
 		if !slices.Contains(before, name) && openHere(name) {
-			_ = os.Remove(name)
+			made = append(made, name)
 		}
+	}
+	return made, err
+}
+
+func removeAll(names []string) {
+	for _, name := range names {
+		_ = os.Remove(name) // a log left behind harms nobody
 	}
 }
 

@@ -96,6 +96,7 @@ func (l launch) startOn(ctx context.Context, port int) (*server, error) {
 		s.waitErr = cmd.Wait()
 		close(s.exited)
 	}()
+	go capLog(l.logPath, s.exited)
 	if err := s.awaitReady(ctx, l.starting); err != nil {
 		s.stop(syscall.SIGQUIT, stopGrace)
 		return nil, explainStart(err, l.logPath, logStart, l.listen, port)

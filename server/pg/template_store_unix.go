@@ -3,13 +3,13 @@
 package pg
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,25 +175,33 @@ func (im *image) complete() error {
 
 // store writes the template beside its place and renames it there.
 func store(dir, key string, im *image) error {
+	var plain bytes.Buffer
+	plain.Grow(int(im.bytes) + 1024*(len(im.files)+len(im.dirs)+2))
+	if err := im.writeTar(&plain); err != nil {
+		return err
+	}
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		return err
+	}
+	packed := enc.EncodeAll(plain.Bytes(), nil) // in one piece, so that the reader knows the size beforehand
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(packed)
 	f, err := os.CreateTemp(dir, ".new-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	h := sha256.New()
-	enc, err := zstd.NewWriter(io.MultiWriter(f, h), zstd.WithEncoderLevel(zstd.SpeedDefault))
-	if err != nil {
+	if _, err := f.Write(packed); err != nil {
 		return err
 	}
-	if err := im.writeTar(enc); err != nil {
-		return errors.Join(err, enc.Close())
-	}
-	if err := errors.Join(enc.Close(), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}
-	name := key + "-" + hex.EncodeToString(h.Sum(nil)[:16]) + templateSuffix
-	return os.Rename(f.Name(), filepath.Join(dir, name))
+	return os.Rename(f.Name(), filepath.Join(dir, key+"-"+hex.EncodeToString(sum[:16])+templateSuffix))
 }
 
 // evict removes the templates that were not used for the longest time, beyond a number and a size, and what dead

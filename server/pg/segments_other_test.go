@@ -1,0 +1,5 @@
+//go:build unix && !linux && !(darwin && !ios)
+
+package pg
+
+func segmentExists(int) bool { return false }
