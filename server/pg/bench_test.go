@@ -3,6 +3,7 @@
 package pg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -250,7 +251,7 @@ func BenchmarkLoadTemplate(b *testing.B) {
 	if _, err := LoadTemplate(b.Context(), s); err != nil {
 		b.Fatal(err)
 	}
-	cache := DefaultCacheDir()
+	cache := cmp.Or(s.CacheDir, DefaultCacheDir())
 	for b.Loop() {
 		forgetTemplates(cache)
 		if _, err := LoadTemplate(b.Context(), s); err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // A resolver tries its sources in a fixed order; the first that gives working binaries wins. Its fields say where each
@@ -222,10 +224,19 @@ func (r *resolver) fromNpm(ctx context.Context) (*Binaries, error) {
 	}, treeNpm)
 }
 
-// fetched downloads into a directory of its own and unpacks what came.
+// fetched downloads into a directory of its own and unpacks what came. Of several processes that need the same, one
+// downloads and the others find its result in the cache.
 func (r *resolver) fetched(ctx context.Context, fetch func(ctx context.Context, dir string) (archive, integrity string, err error), kind treeKind) (*Binaries, error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
 	defer cancel()
+	if unlock, waited := r.lockFetch(ctx); unlock != nil {
+		defer unlock()
+		if waited {
+			if b, err := r.fromCache(ctx); err == nil {
+				return b, nil
+			}
+		}
+	}
 	dir, err := os.MkdirTemp("", "suparust-fetch-")
 	if err != nil {
 		return nil, err
@@ -238,4 +249,24 @@ func (r *resolver) fetched(ctx context.Context, fetch func(ctx context.Context, 
 		return nil, err
 	}
 	return r.placeFile(ctx, archive, integrity, kind)
+}
+
+// lockFetch waits until no other process downloads. Without a cache there is nothing to wait for.
+func (r *resolver) lockFetch(ctx context.Context) (unlock func(), waited bool) {
+	dir, err := makeCacheDir(r.CacheDir, "pg")
+	if err != nil {
+		return nil, false
+	}
+	lock := flock.New(filepath.Join(dir, fmt.Sprintf(".fetch-%d.lock", r.Major)))
+	ok, err := lock.TryLock()
+	if err == nil && !ok {
+		r.log.Info("another process is fetching PostgreSQL, waiting for it")
+		waited = true
+		_, err = lock.TryLockContext(ctx, 50*time.Millisecond)
+	}
+	if err != nil {
+		_ = lock.Close()
+		return nil, waited
+	}
+	return func() { _ = lock.Close() }, waited
 }
