@@ -86,11 +86,15 @@ func runningPID(path string) (int, error) {
 		}
 		return 0, nil
 	}
-	pid := readPID(path)
-	if pid == 0 {
-		return 0, fmt.Errorf("a server holds %s but wrote no PID into it; try again in a moment", path)
+	// the server writes its PID right after it took the lock
+	for deadline := time.Now().Add(500 * time.Millisecond); ; time.Sleep(5 * time.Millisecond) {
+		if pid := readPID(path); pid != 0 {
+			return pid, nil
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("a server holds %s but its PID is not in it; find the process with `lsof %s`", path, path)
+		}
 	}
-	return pid, nil
 }
 
 // instance is a PID file that a server holds.

@@ -22,16 +22,17 @@ const patience = 60 * time.Second
 
 // commands are what scripts can say beside testscript's own.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"await":    await,
-	"exitcode": exitCode,
-	"expand":   expand,
-	"gone":     gone,
-	"http":     request,
-	"keys":     keys,
-	"mode":     mode,
-	"occupy":   occupy,
-	"ownpid":   ownPID,
-	"readonly": readOnly,
+	"await":     await,
+	"awaitfile": awaitFile,
+	"exitcode":  exitCode,
+	"expand":    expand,
+	"gone":      gone,
+	"http":      request,
+	"keys":      keys,
+	"mode":      mode,
+	"occupy":    occupy,
+	"ownpid":    ownPID,
+	"readonly":  readOnly,
 }
 
 // setup gives a script free ports, $PORT and $PORT2, and the machine's cache of PostgreSQL binaries and templates.
@@ -110,6 +111,21 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		<-time.After(20 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not answer: %v", args[0], last)
+}
+
+// awaitfile GLOB waits until a file matches.
+func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitfile GLOB")
+	}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if files, err := filepath.Glob(ts.MkAbs(args[0])); err != nil || len(files) > 0 {
+			ts.Check(err)
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	ts.Fatalf("no file matches %s", args[0])
 }
 
 // exitcode N CMD… runs a command that must end with the exit code N.
