@@ -73,7 +73,7 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 	if err == nil {
 		lock := flock.New(filepath.Join(parent, ".lock"))
 		if _, err = lock.TryLockContext(ctx, 50*time.Millisecond); err == nil {
-			defer lock.Close()
+			defer func() { _ = lock.Close() }()
 		} else if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -100,7 +100,7 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 	if err != nil {
 		return r.placeForThisProcess(ctx, archive, size, id, kind, err)
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	b, err := r.unpackChecked(ctx, archive, size, tmp, kind)
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 		old, err := os.MkdirTemp(parent, ".new-")
 		if err == nil {
 			err = os.Rename(dest, filepath.Join(old, "old"))
-			defer os.RemoveAll(old)
+			defer func() { _ = os.RemoveAll(old) }()
 		}
 		if err != nil {
 			return nil, err

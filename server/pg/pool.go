@@ -40,15 +40,10 @@ func (p *Pool) Take(ctx context.Context) (*Cluster, error) {
 		p.mu.Unlock()
 		return nil, ErrPoolClosed
 	}
-	for len(p.ready) > 0 {
-		c := p.ready[0]
-		p.ready = p.ready[1:]
-		if c.alive() {
-			p.fill()
-			p.mu.Unlock()
-			return c, nil
-		}
-		p.wg.Go(func() { _ = c.Stop() }) // it died while it waited; only its directory is left
+	if c := p.takeReady(); c != nil {
+		p.fill()
+		p.mu.Unlock()
+		return c, nil
 	}
 	if p.starting > len(p.waiters) { // one is under way for us
 		w := make(chan *Cluster, 1)
@@ -59,6 +54,34 @@ func (p *Pool) Take(ctx context.Context) (*Cluster, error) {
 	}
 	p.mu.Unlock()
 	return p.startNow(ctx)
+}
+
+// TakeReady returns a cluster that waits, or nil when none does. It starts no other in its place: call Fill when what the
+// cluster is wanted for has begun, so that the copying does not compete with it.
+func (p *Pool) TakeReady() *Cluster {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.takeReady()
+}
+
+// Fill starts clusters in the background until the pool has its depth again.
+func (p *Pool) Fill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fill()
+}
+
+// takeReady is called with mu held.
+func (p *Pool) takeReady() *Cluster {
+	for len(p.ready) > 0 {
+		c := p.ready[0]
+		p.ready = p.ready[1:]
+		if c.alive() {
+			return c
+		}
+		p.wg.Go(func() { _ = c.Stop() }) // it died while it waited; only its directory is left
+	}
+	return nil
 }
 
 // startNow starts a cluster for the caller, and the background filling after it, so that the two do not compete.

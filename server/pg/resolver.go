@@ -241,7 +241,7 @@ func (r *resolver) fetched(ctx context.Context, fetch func(ctx context.Context, 
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	bar := startSpinner(r.Progress, fmt.Sprintf("fetching PostgreSQL %d", r.Major))
 	archive, integrity, err := fetch(ctx, dir)
 	bar.stop()

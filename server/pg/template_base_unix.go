@@ -33,7 +33,7 @@ func storeBase(dir, key string, base *image) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	made, dest := filepath.Join(tmp, "base"), basePath(dir, key)
 	if err := base.writeTo(made, acct); err != nil {
 		return err

@@ -183,7 +183,7 @@ func (b *builder) exec(ctx context.Context, db string, statements ...string) err
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	for _, stmt := range statements {
 		if _, err := conn.Exec(ctx, stmt); err != nil {
 			return fmt.Errorf("finishing the template: %s: %w", stmt, err)

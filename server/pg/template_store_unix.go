@@ -41,7 +41,7 @@ func loadImage(ctx context.Context, s TemplateSpec, key string) (*image, error) 
 		}
 		return buildUnstored(ctx, s, err)
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if im := readStored(dir, key, s); im != nil { // another process has built it
 		return im, nil
 	}
@@ -193,7 +193,7 @@ func store(dir, key string, im *image) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	defer f.Close()
 	if _, err := f.Write(packed); err != nil {
 		return err

@@ -42,7 +42,7 @@ func unpackTree(ctx context.Context, archive io.Reader, dir string, kind treeKin
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	u := &unpacker{root: root}
 	var plain io.Reader
 	switch kind {
