@@ -6,7 +6,6 @@ package catalog
 
 import (
 	"slices"
-	"strconv"
 	"sync"
 )
 
@@ -50,6 +49,7 @@ type Snapshot struct {
 	// HasGeoJSON tells that rows can be turned into GeoJSON.
 	HasGeoJSON bool
 
+	fingerprint string
 	foreignKeys []*foreignKey
 	lineage     map[uint32]map[column][]string // relation → base column → its names in the relation
 	byOID       map[uint32]*Relation
@@ -173,13 +173,14 @@ type Role struct {
 	Isolation string
 }
 
-// VersionSQL asks for the number of schema changes.
-const VersionSQL = `select count(*) from suparust.ddl_log`
+// FingerprintSQL asks for one text that tells states of the schema, and of the
+// settings beside it, apart.
+const FingerprintSQL = `select (select count(*) from suparust.ddl_log) || ' ' || coalesce((
+  select md5(string_agg(concat_ws(' ', s.setdatabase, s.setrole, s.setconfig::text), ';' order by s.setdatabase, s.setrole))
+  from pg_db_role_setting s), '')`
 
-// IsVersion is true when the answer to VersionSQL is the snapshot's version.
-func (s *Snapshot) IsVersion(answer []byte) bool {
-	return string(answer) == strconv.FormatInt(s.Version, 10)
-}
+// Is is true when the answer to FingerprintSQL is the snapshot's.
+func (s *Snapshot) Is(fingerprint []byte) bool { return string(fingerprint) == s.fingerprint }
 
 // Relation finds a relation by name, nil when there is none.
 func (s *Snapshot) Relation(n Name) *Relation { return s.Relations[n] }

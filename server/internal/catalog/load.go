@@ -56,7 +56,7 @@ func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string)
 		sql  string
 		args [][]byte
 	}{
-		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
+		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {FingerprintSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
 		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
 		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {commitSQL, nil},
 	}
@@ -120,6 +120,9 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 		return nil, err
 	}
 	s.ServerVersion, _ = strconv.Atoi(string(version[0][1]))
+	if f := l.raw[FingerprintSQL]; len(f) == 1 {
+		s.fingerprint = string(f[0][0])
+	}
 	s.HasGeoJSON = string(version[0][2]) == "t"
 	for _, r := range l.raw[relationsSQL] {
 		events, _ := strconv.Atoi(string(r[4]))

@@ -53,7 +53,7 @@ func barePrepared(b *testing.B, f *fixture) time.Duration {
 	b.Helper()
 	ctx := context.Background()
 	const sql = "select id, name from items where id = $1"
-	conn := f.connect(b, "postgres")
+	conn := f.socket(b)
 	if _, err := conn.Prepare(ctx, "bare", sql); err != nil {
 		b.Fatal(err)
 	}

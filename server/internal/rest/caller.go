@@ -104,8 +104,11 @@ func checkAudience(c *gateway.Claims, want string) error {
 	if want == "" || len(have) == 0 || slices.Contains(have, want) {
 		return nil
 	}
-	return claimsError("JWT not in audience")
+	return claimsError(otherAudience)
 }
+
+// otherAudience is told of a token that is for somebody else.
+const otherAudience = "JWT not in audience"
 
 func badAudience() error {
 	return claimsError("The JWT 'aud' claim must be a string or an array of strings")

@@ -124,9 +124,3 @@ func (f *fixture) eventually(t testing.TB, ok func() bool) {
 		}
 	}
 }
-
-// database is the name of the database.
-func (f *fixture) database(t testing.TB) string {
-	t.Helper()
-	return f.value(t, "select current_database()")
-}

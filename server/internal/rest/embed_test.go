@@ -119,7 +119,7 @@ func TestAggregates(t *testing.T) {
 		create table sales(id int primary key, shop_id int references shops(id), price numeric, kind text, data jsonb);
 		insert into shops values (1, 'x'), (2, 'y');
 		insert into sales values (1, 1, 5, 'a', '{"n":1}'), (2, 1, 7, 'b', '{"n":2}'), (3, 2, 9, 'a', '{"n":3}')`)
-	f.exec(t, "alter role authenticator in database "+f.database(t)+" set pgrst.db_aggregates_enabled = 'true'")
+	f.configure(t, "db_aggregates_enabled", "true")
 	c := f.as(t, "service_role", nil)
 	for _, q := range []struct{ path, want string }{
 		{"/sales?select=count()", `[{"count":3}]`},

@@ -2,135 +2,37 @@ package rest_test
 
 import (
 	"context"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"os"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/suparust/suparust/migrations"
-	"github.com/suparust/suparust/server/internal/gateway"
-	"github.com/suparust/suparust/server/internal/rest"
-	"github.com/suparust/suparust/server/internal/session"
-	"github.com/suparust/suparust/server/pg"
+	"github.com/suparust/suparust/suparusttest"
 )
 
-// template is a cluster with the platform's roles and schemas.
-var template = sync.OnceValues(func() (*pg.Template, error) {
-	ctx := context.Background()
-	major, _ := strconv.Atoi(os.Getenv("SUPARUST_PG_VERSION")) // 0, the default, when it is not set
-	bin, err := pg.Resolve(ctx, pg.ResolveOptions{Major: major, BinDir: os.Getenv("SUPARUST_PG_BIN")})
-	if err != nil {
-		return nil, err
-	}
-	return pg.LoadTemplate(ctx, pg.TemplateSpec{
-		Binaries: bin, Key: "rest-test-" + migrations.Version(),
-		Build: func(ctx context.Context, dsn func(user, db string) string) error {
-			conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
-			if err != nil {
-				return err
-			}
-			defer conn.Close(ctx)
-			return migrations.Apply(ctx, conn, migrations.Options{})
-		},
-	})
-})
+func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
 
-// fixture is the API behind the gateway, on a PostgreSQL of its own.
+// fixture is a server of the test's own, seen through the REST API.
 type fixture struct {
-	URL     string
-	cluster *pg.Cluster
-	handler *rest.Handler
-	mu      sync.Mutex
-	conn    *pgx.Conn // the project's own connection, as the role postgres
-}
-
-// testLog hands log records to the test that caused them.
-type testLog struct{ t testing.TB }
-
-func (l testLog) Write(b []byte) (int, error) {
-	l.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
+	// URL is the root of the API.
+	URL string
+	srv *suparusttest.Server
 }
 
 // start serves a database in which sql was run as the role postgres.
 func start(t testing.TB, sql string) *fixture {
 	t.Helper()
-	tpl, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cluster, err := pg.Start(context.Background(), pg.Config{Template: tpl, FirstUser: "authenticator"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cluster.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	f := &fixture{cluster: cluster}
-	f.conn = f.connect(t, "postgres")
-	f.exec(t, sql)
-	login, err := cluster.ConnConfig("authenticator", "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	db := session.New(session.Config{ConnConfig: login, MaxMessage: 8 << 20})
-	t.Cleanup(db.Close)
-	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	f.handler, err = rest.New(rest.Config{
-		DB: db, Schemas: []string{"public", "graphql_public"}, ExtraSearchPath: []string{"public", "extensions"},
-		AnonRole: "anon", MaxRows: 1000, SafeUpdate: true, Logger: log,
-		ListenConn: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, login) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := f.handler.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	keys, err := gateway.Keys{JWTSecret: gateway.DemoJWTSecret}.Complete()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := gateway.New(gateway.Config{Keys: keys, Verifier: gateway.NewVerifier(gateway.KeySet{gateway.SecretKey(keys.JWTSecret)})})
-	srv := httptest.NewServer(g.Wrap(f.handler))
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		srv.Close()
-	})
-	f.URL = srv.URL
-	return f
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(sql))
+	return &fixture{URL: srv.URL + "/rest/v1", srv: srv}
 }
 
-// connect opens a connection to the database over the socket.
-func (f *fixture) connect(t testing.TB, user string) *pgx.Conn {
-	t.Helper()
-	config, err := f.cluster.ConnConfig(user, "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := pgx.ConnectConfig(context.Background(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-// token signs claims as the project's auth would.
+// token signs just these claims.
 func (f *fixture) token(t testing.TB, claims map[string]any) string {
 	t.Helper()
-	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims)).SignedString([]byte(gateway.DemoJWTSecret))
+	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims)).SignedString([]byte(f.srv.JWTSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,20 +42,23 @@ func (f *fixture) token(t testing.TB, claims map[string]any) string {
 // exec runs SQL as the role postgres.
 func (f *fixture) exec(t testing.TB, sql string) {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, err := f.conn.Exec(context.Background(), sql); err != nil {
-		t.Fatal(err)
-	}
+	f.srv.Exec(t, sql)
+}
+
+// configure sets a setting of the API in the database. No trigger tells of
+// that; the comment makes the next request read the schema, and the settings
+// with it.
+func (f *fixture) configure(t testing.TB, name, value string) {
+	t.Helper()
+	f.exec(t, "alter role authenticator in database postgres set pgrst."+name+" = '"+value+"'")
+	f.exec(t, "comment on extension plpgsql is '"+name+"'; create table reload_"+name+"(); drop table reload_"+name)
 }
 
 // count tells how many rows a query gives.
 func (f *fixture) count(t testing.TB, query string) int {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	var n int
-	if err := f.conn.QueryRow(context.Background(), "select count(*) from ("+query+") q").Scan(&n); err != nil {
+	if err := f.srv.Pool(t).QueryRow(context.Background(), "select count(*) from ("+query+") q").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -162,11 +67,39 @@ func (f *fixture) count(t testing.TB, query string) int {
 // value is the text that a query gives.
 func (f *fixture) value(t testing.TB, query string) string {
 	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	var v string
-	if err := f.conn.QueryRow(context.Background(), query).Scan(&v); err != nil {
+	if err := f.srv.Pool(t).QueryRow(context.Background(), query).Scan(&v); err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// connConfig is how user reaches the database over TCP.
+func (f *fixture) connConfig(t testing.TB, user string) *pgx.ConnConfig {
+	t.Helper()
+	u, err := url.Parse(f.srv.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	u.User = url.UserPassword(user, password)
+	config, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// socket connects as the role postgres over the unix socket that the server uses.
+func (f *fixture) socket(t testing.TB) *pgx.Conn {
+	t.Helper()
+	config := f.connConfig(t, "postgres")
+	config.Host = strings.Split(f.value(t, "show unix_socket_directories"), ",")[0]
+	config.TLSConfig, config.Fallbacks = nil, nil
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
 }

@@ -151,37 +151,16 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.noSchema(err)
 	}
-	var body []byte
-	read := false
+	once := &bodyReader{w: w, r: r, limit: h.cfg.MaxBody}
 	for range attempts {
 		cfg := h.config(snapshot)
-		who, err := h.caller(r, cfg)
-		if err != nil {
-			return err
-		}
-		req, rerr := request.Parse(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header,
-			request.Options{Schemas: cfg.schemas, AllowTx: cfg.allowTx, RootFunction: cfg.rootFn})
-		if rerr != nil {
-			return rerr
-		}
-		if req.TakesBody() {
-			if !read {
-				if body, err = httpx.ReadBody(w, r, h.cfg.MaxBody); err != nil {
-					return err
-				}
-				read = true
-			}
-			if rerr := req.ParseBody(body); rerr != nil {
-				return rerr
-			}
-		}
-		answer, err := h.answer(ctx, r, cfg, who, req)
+		answer, authenticated, err := h.try(ctx, r, cfg, once)
 		if err == nil {
 			answer.write(w, r)
 			return nil
 		}
 		if !h.isStale(ctx, err, snapshot) {
-			return h.translate(err, who.authenticated)
+			return h.translate(err, authenticated)
 		}
 		if snapshot, err = h.cache.Reload(ctx, snapshot); err != nil {
 			return h.noSchema(err)
@@ -189,6 +168,52 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	return &Error{Code: "PGRST002", Status: http.StatusServiceUnavailable, Message: "Could not query the database for the schema cache. Retrying.",
 		Details: "The schema keeps changing faster than a request can be planned."}
+}
+
+// try answers the request by what is in force. Which role it ran under is told
+// for the errors that depend on it.
+func (h *Handler) try(ctx context.Context, r *http.Request, cfg *config, once *bodyReader) (a *answer, authenticated bool, err error) {
+	who, err := h.caller(r, cfg)
+	if err != nil {
+		return nil, false, err
+	}
+	req, rerr := request.Parse(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header,
+		request.Options{Schemas: cfg.schemas, AllowTx: cfg.allowTx, RootFunction: cfg.rootFn})
+	if rerr != nil {
+		return nil, false, rerr
+	}
+	if req.TakesBody() {
+		body, err := once.read()
+		if err != nil {
+			return nil, false, err
+		}
+		if rerr := req.ParseBody(body); rerr != nil {
+			return nil, false, rerr
+		}
+	}
+	a, err = h.answer(ctx, r, cfg, who, req)
+	return a, who.authenticated, err
+}
+
+// bodyReader reads a body when it is first needed and keeps it for a second try.
+type bodyReader struct {
+	w     http.ResponseWriter
+	r     *http.Request
+	limit int64
+	done  bool
+	body  []byte
+}
+
+func (b *bodyReader) read() ([]byte, error) {
+	if b.done {
+		return b.body, nil
+	}
+	body, err := httpx.ReadBody(b.w, b.r, b.limit)
+	if err != nil {
+		return nil, err
+	}
+	b.body, b.done = body, true
+	return body, nil
 }
 
 func (h *Handler) noSchema(err error) error {
@@ -304,20 +329,23 @@ func (h *Handler) isStale(ctx context.Context, err error, s *catalog.Snapshot) b
 		}
 	case errors.As(err, &e):
 		switch e.Code {
-		case "PGRST205", "PGRST202", "PGRST203", "PGRST204", "PGRST200", "PGRST201", "PGRST118", "PGRST105":
+		case "PGRST105", "PGRST106", "PGRST107", "PGRST118", "PGRST123", "PGRST200", "PGRST201", "PGRST202", "PGRST203", "PGRST204",
+			"PGRST205", "PGRST302":
 			return h.changed(ctx, s)
+		case "PGRST303":
+			return e.Message == otherAudience && h.changed(ctx, s)
 		}
 	}
 	return false
 }
 
-// changed asks the database for its schema version.
+// changed asks the database whether the snapshot is still its state.
 func (h *Handler) changed(ctx context.Context, s *catalog.Snapshot) bool {
-	results, err := h.db.Do(ctx, nil, session.Options{ReadOnly: true}, session.Statement{SQL: catalog.VersionSQL})
+	results, err := h.db.Do(ctx, nil, session.Options{ReadOnly: true}, session.Statement{SQL: catalog.FingerprintSQL})
 	if err != nil || len(results) != 1 || len(results[0].Rows) != 1 {
 		return false // the request's own error is the one to show
 	}
-	return !s.IsVersion(results[0].Rows[0][0])
+	return !s.Is(results[0].Rows[0][0])
 }
 
 // inspect answers OPTIONS. No statement guards it, so the version is asked for.

@@ -191,9 +191,8 @@ func TestRandomRequestsMakeGoodSQL(t *testing.T) {
 	f := start(t, embedSchema+`
 		create function whole_messages() returns setof messages stable language sql as 'select * from messages';
 		create function one_message() returns messages stable language sql as 'select * from messages limit 1'`)
-	in := "alter role authenticator in database " + f.database(t) + " set pgrst."
-	f.exec(t, in+"db_aggregates_enabled = 'true'")
-	f.exec(t, in+"db_tx_end = 'rollback-allow-override'")
+	f.configure(t, "db_aggregates_enabled", "true")
+	f.configure(t, "db_tx_end", "rollback-allow-override")
 	c := f.as(t, "service_role", nil)
 	bad := map[string]bool{"42P02": true, "42P18": true, "08P01": true, "XX000": true, "PGRSTX00": true, "PGRST001": true, "42P20": true}
 	seen := map[string]int{}

@@ -18,13 +18,9 @@ func TestDatabaseConfiguration(t *testing.T) {
 		revoke all on seen from anon; insert into seen values (1)`)
 	service := f.as(t, "service_role", nil)
 	service.get(t, "/diary", "Accept-Profile: personal").want(t, 406, `{"code":"PGRST106","details":null,"hint":"Only the following schemas are exposed: public, graphql_public","message":"Invalid schema: personal"}`)
-	in := "alter role authenticator in database " + f.database(t) + " set pgrst."
-	f.exec(t, in+"db_schemas = 'public, personal'")
-	f.exec(t, in+"db_pre_request = 'guard.check_request'")
-	f.exec(t, in+"jwt_aud = 'my-app'")
-	if err := f.handler.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	f.configure(t, "db_schemas", "public, personal")
+	f.configure(t, "db_pre_request", "guard.check_request")
+	f.configure(t, "jwt_aud", "my-app")
 	r := service.get(t, "/diary", "Accept-Profile: personal")
 	r.want(t, 200, `[{"id":1,"page":"dear"}]`)
 	if r.header.Get("Content-Profile") != "personal" || r.header.Get("X-Checked") != "yes" {
