@@ -48,6 +48,40 @@ func BenchmarkSelectByKey(b *testing.B) {
 	b.ReportMetric(float64(perRequest)/float64(bare), "ratio")
 }
 
+// BenchmarkSelectByKeyParallel is the same row for several clients at once.
+func BenchmarkSelectByKeyParallel(b *testing.B) {
+	f := start(b, benchSchema)
+	token := f.token(b, map[string]any{"role": "authenticated", "sub": "u1"})
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	b.Cleanup(transport.CloseIdleConnections)
+	b.SetParallelism(4)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		c := http.Client{Transport: transport}
+		for pb.Next() {
+			req, err := http.NewRequest(http.MethodGet, f.URL+"/items?select=id,name&id=eq.4711", nil)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			res, err := c.Do(req)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			if err != nil || res.StatusCode != http.StatusOK {
+				b.Error(res.StatusCode, err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+}
+
 // barePrepared is the time of the select alone, the median of several rounds.
 func barePrepared(b *testing.B, f *fixture) time.Duration {
 	b.Helper()
