@@ -40,7 +40,7 @@ func (a *app) logger(lookup func(string) (string, bool)) (*slog.Logger, error) {
 		handler = slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: filter.lowest(), ReplaceAttr: jsonNames})
 	case "pretty":
 		noColor, _ := lookup("NO_COLOR")
-		handler = tint.NewHandler(a.Err, &tint.Options{Level: filter.lowest(), TimeFormat: time.TimeOnly, NoColor: !terminal || noColor != ""})
+		handler = tint.NewTextHandler(a.Err, &tint.Options{Level: filter.lowest(), TimeFormat: time.TimeOnly, NoColor: !terminal || noColor != ""})
 	default:
 		return nil, usageError{fmt.Sprintf("the setting SUPARUST_LOG_FORMAT: %q is neither json nor pretty", format)}
 	}

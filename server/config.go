@@ -108,7 +108,9 @@ type RESTConfig struct {
 	ExtraSearchPath []string
 	MaxRows         int
 	AnonRole        string
-	SafeUpdate      bool // refuse updates and deletes without a filter
+	SafeUpdate      bool   // refuse updates and deletes without a filter
+	Plans           bool   // answer requests for a statement's plan
+	TxEnd           string // commit, commit-allow-override, rollback or rollback-allow-override; "" is commit
 }
 
 // AuthConfig is about /auth/v1.

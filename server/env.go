@@ -91,6 +91,18 @@ var settings = []Setting{
 	{Name: "SUPARUST_DB_ANON_ROLE", Aliases: []string{"PGRST_DB_ANON_ROLE"}, Default: "anon", Help: "Role of REST requests without a token.",
 		set: textSetting(func(c *Config) *string { return &c.REST.AnonRole })},
 
+	{Name: "SUPARUST_DB_PLAN_ENABLED", Aliases: []string{"PGRST_DB_PLAN_ENABLED"}, Default: "false", Help: "Answer requests for the plan of a statement.",
+		set: boolSetting(func(c *Config) *bool { return &c.REST.Plans })},
+	{Name: "SUPARUST_DB_TX_END", Aliases: []string{"PGRST_DB_TX_END"}, Default: "commit", Help: "How REST transactions end: commit, commit-allow-override, rollback or rollback-allow-override.",
+		set: func(c *Config, v string) error {
+			switch v {
+			case "commit", "commit-allow-override", "rollback", "rollback-allow-override":
+				c.REST.TxEnd = v
+				return nil
+			}
+			return fmt.Errorf("%q is none of commit, commit-allow-override, rollback and rollback-allow-override", v)
+		}},
+
 	{Name: "SUPARUST_SITE_URL", Aliases: []string{"GOTRUE_SITE_URL", "SITE_URL"}, Default: "http://127.0.0.1:3000", Help: "Where links in mails lead when no other target is allowed.",
 		set: textSetting(func(c *Config) *string { return &c.Auth.SiteURL })},
 	{Name: "SUPARUST_JWT_EXPIRY", Aliases: []string{"GOTRUE_JWT_EXP", "JWT_EXPIRY"}, Default: "3600", Help: "Life of an access token in seconds.",

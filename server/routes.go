@@ -58,7 +58,7 @@ func (s *Server) restConfig() rest.Config {
 	return rest.Config{
 		DB: s.db.api, ListenConn: s.db.listenConn,
 		Schemas: c.Schemas, ExtraSearchPath: c.ExtraSearchPath, MaxRows: c.MaxRows, AnonRole: c.AnonRole,
-		SafeUpdate: c.SafeUpdate, PublicURL: s.url + "/rest/v1",
+		SafeUpdate: c.SafeUpdate, Plans: c.Plans, TxEnd: c.TxEnd, PublicURL: s.url + "/rest/v1",
 		Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
 	}
 }

@@ -2,6 +2,7 @@ package testscript
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -104,8 +106,8 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			last = fmt.Errorf("status %s", res.Status)
 		}
 		for _, c := range ts.BackgroundCmds() {
-			if c.ProcessState != nil {
-				ts.Fatalf("%s ended while its URL was awaited: %v\n%s%s", c, c.ProcessState, c.Stdout, c.Stderr)
+			if err := c.Process.Signal(syscall.Signal(0)); errors.Is(err, os.ErrProcessDone) {
+				ts.Fatalf("%s ended while its URL was awaited", c)
 			}
 		}
 		<-time.After(20 * time.Millisecond)
@@ -136,8 +138,8 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	got := 0
 	if err != nil {
-		exit, ok := err.(*exec.ExitError)
-		if !ok {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
 			ts.Fatalf("%s: %v", args[1], err)
 		}
 		got = exit.ExitCode()

@@ -194,7 +194,8 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if newer {
 		w.Header().Set(versionHeader, version2024)
 	}
-	status, body := e.Status, any(nil)
+	status := e.Status
+	var body any
 	switch {
 	case e.OAuth != "":
 		status, body = http.StatusBadRequest, errorOAuth{e.OAuth, e.Message}

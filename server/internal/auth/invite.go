@@ -20,7 +20,7 @@ func (h *Handler) invite(w http.ResponseWriter, r *http.Request) error {
 		if u, err = h.userByEmail(tx.ctx, tx, email, h.audience(r)); err != nil {
 			return internal("Database error finding user", err)
 		}
-		id := ""
+		var id string
 		switch {
 		case u == nil:
 			if id, err = tx.inviteUser(email, "", p.Data); err != nil {

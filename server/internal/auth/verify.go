@@ -132,7 +132,7 @@ func (h *Handler) verifyLink(w http.ResponseWriter, r *http.Request) error {
 		res, err = tx.signIn(v.user.ID, methodOTP)
 		return err
 	})
-	to := ""
+	var to string
 	switch {
 	case err != nil:
 		var e *Error

@@ -74,7 +74,7 @@ func newSQLError(f *File, pieces []Piece, index int, cause *pgconn.PgError) *SQL
 		Code: cause.Code, Message: cause.Message, Detail: cause.Detail, Hint: cause.Hint, Where: cause.Where,
 		cause: cause,
 	}
-	at := len(f.text)
+	var at int
 	if index >= 0 {
 		p := pieces[index]
 		text, offset := p.sent()

@@ -189,7 +189,7 @@ func (db *DB) release(c *conn) {
 		drop = append(drop, c)
 		kept := db.idle[:0]
 		for _, i := range db.idle {
-			if i.pg.PgConn().CheckConn() == nil {
+			if i.alive() {
 				kept = append(kept, i)
 			} else {
 				drop = append(drop, i)
@@ -199,6 +199,13 @@ func (db *DB) release(c *conn) {
 	}
 	db.mu.Unlock()
 	closeAll(drop)
+}
+
+// alive asks whether the server still answers on an idle connection.
+func (c *conn) alive() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return !c.pg.IsClosed() && c.pg.Ping(ctx) == nil
 }
 
 // With borrows a connection for statements that each are their own

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (p *Payload) readCSV(body []byte) *Error {
 	rd.ReuseRecord = true
 	p.Array = true
 	head, err := rd.Read()
-	if err == io.EOF { //nolint:errorlint // io.EOF is returned as it is
+	if errors.Is(err, io.EOF) {
 		return invalidBody("not enough input")
 	}
 	if err != nil {
@@ -128,7 +129,7 @@ func (p *Payload) readCSV(body []byte) *Error {
 	out.WriteByte('[')
 	for n := 0; ; n++ {
 		rec, err := rd.Read()
-		if err == io.EOF { //nolint:errorlint // io.EOF is returned as it is
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
