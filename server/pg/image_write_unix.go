@@ -99,7 +99,7 @@ func writeFileAt(dir int, f imageFile, whole bool, uid, gid int, change bool) er
 	for len(data) > 0 && err == nil {
 		var n int
 		n, err = unix.Write(fd, data)
-		if err == unix.EINTR { //nolint:errorlint // a bare errno of a system call
+		if err == unix.EINTR {
 			err = nil
 		}
 		data = data[max(n, 0):]

@@ -33,7 +33,7 @@ func (b *builder) initdb(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		_ = <-ended // stopped by us
+		<-ended
 		return ctx.Err()
 	}
 }
