@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,6 +35,30 @@ func (s *Server) Pool(tb testing.TB) *pgxpool.Pool {
 	}
 	s.pool = pool
 	return pool
+}
+
+// closePool closes the pool and tells whether every connection had come back
+// in time. Those that had not end with the database.
+func (s *Server) closePool(limit time.Duration) bool {
+	s.mu.Lock()
+	pool := s.pool
+	s.mu.Unlock()
+	if pool == nil {
+		return true
+	}
+	closed := make(chan struct{})
+	go func() {
+		pool.Close() // waits for them
+		close(closed)
+	}()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-closed:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 // Exec runs SQL as the role postgres. Without args it may hold several

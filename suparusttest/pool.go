@@ -22,12 +22,23 @@ var pools struct {
 func poolDepth() int { return max(2, min(runtime.GOMAXPROCS(0), 4)) }
 
 // takeCluster returns a fresh database for a server of this configuration.
-func takeCluster(ctx context.Context, cfg server.Config) (*pg.Cluster, error) {
+// refill has the next one made ready; it is for when the server has started,
+// for the two would compete.
+func takeCluster(ctx context.Context, cfg server.Config) (c *pg.Cluster, refill func(), err error) {
 	t, err := server.LoadTemplate(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	p := poolOf(t)
+	if c = p.TakeReady(); c == nil {
+		c, err = p.Take(ctx)
+	}
+	return c, p.Fill, err
+}
+
+func poolOf(t *pg.Template) *pg.Pool {
 	pools.Lock()
+	defer pools.Unlock()
 	p := pools.byKey[t.Key()]
 	if p == nil {
 		if pools.byKey == nil {
@@ -36,8 +47,13 @@ func takeCluster(ctx context.Context, cfg server.Config) (*pg.Cluster, error) {
 		p = pg.NewPool(pg.Config{Template: t}, poolDepth())
 		pools.byKey[t.Key()] = p
 	}
-	pools.Unlock()
-	return p.Take(ctx)
+	return p
+}
+
+// pooled tells whether a database that was made ready is what c asks for. The
+// server starts any other by itself.
+func pooled(c server.Config) bool {
+	return c.Cluster == nil && c.Database.DataDir == "" && c.Database.Port == 0 && c.Database.ListenAddr == "127.0.0.1"
 }
 
 // Main runs the tests of m and then ends the databases that were made ready

@@ -91,9 +91,12 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.Cluster, err = takeCluster(ctx, cfg)
-	if err != nil {
-		return nil, err
+	if pooled(cfg) {
+		var refill func()
+		if cfg.Cluster, refill, err = takeCluster(ctx, cfg); err != nil {
+			return nil, err
+		}
+		defer refill()
 	}
 	srv, err := server.New(cfg)
 	if err != nil {
@@ -111,6 +114,9 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 }
 
 func joinStop(err error, c *pg.Cluster) error {
+	if c == nil {
+		return err
+	}
 	if stopErr := c.Stop(); stopErr != nil {
 		return fmt.Errorf("%w (and PostgreSQL did not stop: %w)", err, stopErr)
 	}
@@ -123,11 +129,9 @@ func (s *Server) stop(tb testing.TB) {
 		if tb.Failed() {
 			s.report(tb)
 		}
-		s.mu.Lock()
-		if s.pool != nil {
-			s.pool.Close()
+		if !s.closePool(shutdownTimeout) {
+			tb.Errorf("suparusttest: connections of Pool were taken and not given back: call Release, or Close of the rows")
 		}
-		s.mu.Unlock()
 		s.http.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()

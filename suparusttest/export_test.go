@@ -1,0 +1,8 @@
+package suparusttest
+
+// ClosePools ends the databases that were made ready, for what follows to
+// begin without any.
+var ClosePools = closePools
+
+// ClusterDir is the run directory of the server's PostgreSQL.
+func (s *Server) ClusterDir() string { return s.srv.Cluster().Dir() }
