@@ -135,12 +135,15 @@ func (s *Server) Environ() []string {
 		"SUPABASE_URL=" + s.URL,
 		"SUPABASE_ANON_KEY=" + s.AnonKey,
 		"SUPABASE_SERVICE_ROLE_KEY=" + s.ServiceKey,
+		"SUPABASE_PUBLISHABLE_KEY=" + s.PublishableKey,
+		"SUPABASE_SECRET_KEY=" + s.SecretKey,
 		"SUPABASE_DB_URL=" + s.DatabaseURL,
 		"DATABASE_URL=" + s.DatabaseURL,
 		"SUPABASE_JWT_SECRET=" + s.JWTSecret,
 	}
 	for _, prefix := range []string{"NEXT_PUBLIC_", "VITE_", "PUBLIC_", "EXPO_PUBLIC_", "NUXT_PUBLIC_"} {
-		env = append(env, prefix+"SUPABASE_URL="+s.URL, prefix+"SUPABASE_ANON_KEY="+s.AnonKey)
+		env = append(env, prefix+"SUPABASE_URL="+s.URL, prefix+"SUPABASE_ANON_KEY="+s.AnonKey,
+			prefix+"SUPABASE_PUBLISHABLE_KEY="+s.PublishableKey)
 	}
 	return env
 }

@@ -48,6 +48,8 @@ type Server struct {
 	// AnonKey and ServiceKey are the API keys of the roles anon and
 	// service_role.
 	AnonKey, ServiceKey string
+	// PublishableKey and SecretKey are the same in the newer, opaque form.
+	PublishableKey, SecretKey string
 	// JWTSecret is what tokens are signed with (HS256).
 	JWTSecret string
 	// DatabaseURL connects as the role postgres.
@@ -108,6 +110,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	keys := srv.Keys()
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
+		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
 		DatabaseURL: srv.DatabaseURL(), Mail: srv.Mail(), srv: srv, log: log, now: cfg.Now,
 		http: &http.Transport{MaxIdleConnsPerHost: 64},
 	}, nil
