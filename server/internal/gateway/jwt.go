@@ -108,7 +108,7 @@ func NewVerifier(keys KeySet) *Verifier {
 }
 
 // maxTokenBytes bounds the tokens that are looked at.
-const maxTokenBytes = 32 << 10
+const maxTokenBytes = 64 << 10
 
 // Verify checks the shape and the signature of token and returns its claims.
 // The error is always a *TokenError.
