@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/migrations"
 )
 
 // bareStart executes postgres on a data directory that is copied already and asks it one question: what a start cannot
@@ -47,6 +49,31 @@ func bareStart(tb testing.TB, tmpl *Template, acct account, dir string) time.Dur
 	conn.Close(tb.Context())
 	srv.stop(syscall.SIGQUIT, stopGrace)
 	return took
+}
+
+// realTemplate is the database that the product starts with, and the tests' table.
+func realTemplate(tb testing.TB) *Template {
+	tb.Helper()
+	const table = "create table public.notes (id bigint primary key, body text not null); insert into public.notes values (1, 'first'); grant select on public.notes to authenticator"
+	s := testSpec(tb)
+	s.Key = "pg benchmark " + migrations.Version() + table
+	s.Build = func(ctx context.Context, dsn func(user, db string) string) error {
+		conn, err := pgx.Connect(ctx, dsn(superuser, "postgres"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		if err := migrations.Apply(ctx, conn, migrations.Options{}); err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, table)
+		return err
+	}
+	tmpl, err := LoadTemplate(tb.Context(), s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tmpl
 }
 
 func ask(tb testing.TB, conn *pgx.Conn) {
@@ -86,7 +113,7 @@ const startLimitRatio = 1.3
 
 // BenchmarkStart measures a clone with its start and first query against the bare start, alternating, and fails above the limit.
 func BenchmarkStart(b *testing.B) {
-	tmpl := testTemplate(b)
+	tmpl := realTemplate(b)
 	acct, err := processAccount()
 	if err != nil {
 		b.Fatal(err)
@@ -99,7 +126,7 @@ func BenchmarkStart(b *testing.B) {
 	var bare, full, stops []time.Duration
 	rounds := 0
 	for b.Loop() {
-		dir, err := cloneTemplate(tmpl.image, acct, orDiscard(nil))
+		dir, err := wholeClone(tmpl, acct)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -134,7 +161,7 @@ func memoryOrDisk(tb testing.TB, acct account) string {
 
 // BenchmarkPool measures what a serial test waits for its cluster when it runs for a while itself.
 func BenchmarkPool(b *testing.B) {
-	p := NewPool(Config{Template: testTemplate(b)}, 2)
+	p := NewPool(Config{Template: realTemplate(b)}, 2)
 	defer func() {
 		if err := p.Close(); err != nil {
 			b.Error(err)
@@ -167,7 +194,7 @@ func BenchmarkPool(b *testing.B) {
 // proportional share and the files of each in memory.
 func BenchmarkHundredClusters(b *testing.B) {
 	const count = 100
-	tmpl := testTemplate(b)
+	tmpl := realTemplate(b)
 	for b.Loop() {
 		clusters := make([]*Cluster, count)
 		var wg sync.WaitGroup
@@ -300,7 +327,7 @@ func BenchmarkDurableStart(b *testing.B) {
 
 // BenchmarkClone measures the copy alone.
 func BenchmarkClone(b *testing.B) {
-	tmpl := testTemplate(b)
+	tmpl := realTemplate(b)
 	acct, err := processAccount()
 	if err != nil {
 		b.Fatal(err)
@@ -311,7 +338,7 @@ func BenchmarkClone(b *testing.B) {
 	}
 	defer hold.remove()
 	for b.Loop() {
-		dir, err := cloneTemplate(tmpl.image, acct, orDiscard(nil))
+		dir, err := wholeClone(tmpl, acct)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -321,4 +348,19 @@ func BenchmarkClone(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+}
+
+func wholeClone(tmpl *Template, acct account) (*runDir, error) {
+	base := memoryBase
+	if !roomInMemory(base, tmpl.Size()) {
+		var err error
+		if base, err = diskBase(acct); err != nil {
+			return nil, err
+		}
+	}
+	c, err := beginClone(base, tmpl.image, acct)
+	if err != nil {
+		return nil, err
+	}
+	return c.dir, c.finish()
 }

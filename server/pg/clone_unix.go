@@ -25,38 +25,62 @@ var memoryBase = "/dev/shm"
 // maxBase keeps the path of a unix socket below the 107 bytes that the kernel allows.
 const maxBase = 60
 
-// cloneTemplate writes the image into a new run directory, in memory when there is room, else on disk.
-func cloneTemplate(im *image, a account, log *slog.Logger) (*runDir, error) {
+// clone is a run directory with a data directory in it, of which the larger part may still have to be written.
+type clone struct {
+	dir *runDir
+	w   *imageWriter
+}
+
+// errNoMemory says that the memory filesystem did not take a clone; the disk may.
+var errNoMemory = errors.New("no room in memory")
+
+// onBases calls start with the base directories for clones, best first, until one has room: memory when there is enough,
+// then the disk.
+func onBases(im *image, a account, log *slog.Logger, start func(base string) error) error {
 	if roomInMemory(memoryBase, im.bytes) {
-		dir, err := cloneInto(memoryBase, im, a)
-		if err == nil {
-			return dir, nil
+		err := start(memoryBase)
+		if !errors.Is(err, errNoMemory) {
+			return err
 		}
 		log.Debug("no clone in memory, using the disk", "directory", memoryBase, "error", err)
 	}
 	base, err := diskBase(a)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	dir, err := cloneInto(base, im, a)
-	if err != nil {
-		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			return nil, fmt.Errorf("no room for a copy of the database (%d MB) in %s: free some or set TMPDIR to a larger disk: %w", im.bytes>>20, base, err)
-		}
-		return nil, fmt.Errorf("the database could not be copied to %s: %w", base, err)
-	}
-	return dir, nil
+	return start(base)
 }
 
-func cloneInto(base string, im *image, a account) (*runDir, error) {
+// beginClone writes what a server needs to start.
+func beginClone(base string, im *image, a account) (*clone, error) {
 	dir, err := newRunDir(base, a)
 	if err != nil {
-		return nil, err
+		return nil, cloneError(base, im, err)
 	}
-	if err := im.writeTo(filepath.Join(dir.path, dataName), a); err != nil {
-		return nil, errors.Join(err, dir.remove())
+	w, err := im.begin(filepath.Join(dir.path, dataName), a)
+	if err != nil {
+		return nil, errors.Join(cloneError(base, im, err), dir.remove())
 	}
-	return dir, nil
+	return &clone{dir: dir, w: w}, nil
+}
+
+// finish writes the rest.
+func (c *clone) finish() error {
+	if err := c.w.finish(); err != nil {
+		return cloneError(c.dir.root.base, c.w.im, err)
+	}
+	return nil
+}
+
+// cloneError says what to do about a clone that could not be written.
+func cloneError(base string, im *image, err error) error {
+	if base == memoryBase {
+		return fmt.Errorf("%w: %w", errNoMemory, err)
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("no room for a copy of the database (%d MB) in %s: free some or set TMPDIR to a larger disk: %w", im.bytes>>20, base, err)
+	}
+	return fmt.Errorf("the database could not be copied to %s: %w", base, err)
 }
 
 func roomInMemory(base string, size int64) bool {

@@ -51,20 +51,46 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	dir, err := cloneTemplate(tmpl.image, acct, c.Logger)
+	var cl *Cluster
+	err = onBases(tmpl.image, acct, c.Logger, func(base string) (err error) {
+		cl, err = startCloneOn(ctx, c, base, tmpl, acct, args)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	cl := &Cluster{dir: dir, bin: tmpl.bin, dataDir: filepath.Join(dir.path, dataName), listen: c.ListenAddr, logger: c.Logger}
-	cl.srv, err = launch{
-		bin: tmpl.bin, acct: acct, dataDir: cl.dataDir, sockDir: dir.path, logPath: logPath(c, dir),
-		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGQUIT,
-	}.start(ctx)
-	if err != nil {
-		return nil, errors.Join(err, dir.remove())
-	}
 	if err := cl.connectFirst(ctx, c); err != nil {
 		return nil, errors.Join(err, cl.Stop())
+	}
+	return cl, nil
+}
+
+// startCloneOn clones and starts. The server is started as soon as it has what it reads then, and the rest is written
+// beside it. With a port that others know they could connect too early, so then the clone is finished first.
+func startCloneOn(ctx context.Context, c Config, base string, tmpl *Template, acct account, args []string) (*Cluster, error) {
+	cp, err := beginClone(base, tmpl.image, acct)
+	if err != nil {
+		return nil, err
+	}
+	written := make(chan error, 1)
+	if c.Port != 0 {
+		written <- cp.finish()
+	} else {
+		go func() { written <- cp.finish() }()
+	}
+	cl := &Cluster{dir: cp.dir, bin: tmpl.bin, dataDir: filepath.Join(cp.dir.path, dataName), listen: c.ListenAddr, logger: c.Logger}
+	cl.srv, err = launch{
+		bin: tmpl.bin, acct: acct, dataDir: cl.dataDir, sockDir: cp.dir.path, logPath: logPath(c, cp.dir),
+		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGQUIT,
+	}.start(ctx)
+	if werr := <-written; werr != nil {
+		if err == nil {
+			cl.srv.stop(syscall.SIGQUIT, stopGrace)
+		}
+		err = werr // the server may have failed for lack of the same room
+	}
+	if err != nil {
+		return nil, errors.Join(err, cp.dir.remove())
 	}
 	return cl, nil
 }
