@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/project"
@@ -113,34 +114,37 @@ type RESTConfig struct {
 	TxEnd           string // commit, commit-allow-override, rollback or rollback-allow-override; "" is commit
 }
 
-// AuthConfig is about /auth/v1.
+// AuthConfig is about /auth/v1. The zero value of every setting is what the
+// platform's local stack runs with.
 type AuthConfig struct {
-	SiteURL                        string
-	RedirectURLs                   []string
-	Issuer                         string // "" means PublicURL + /auth/v1
-	JWTExpiry                      time.Duration
-	DisableSignup                  bool
-	AnonymousSignIns               bool
-	ManualLinking                  bool
-	MinPasswordLength              int
-	PasswordCharacters             []string // a password holds one of each set
-	DisableEmail                   bool
-	RequireConfirmation            bool
-	SingleConfirmChange            bool
-	ReauthenticateOnPasswordChange bool
-	MaxFrequency                   time.Duration // between two mails to a user; less than 0 is no limit
-	OTPLength                      int
-	OTPExpiry                      time.Duration
-	KeepTokensOnReuse              bool // no revocation when a refresh token is used twice
-	ReuseInterval                  time.Duration
-	SessionTimebox                 time.Duration
-	SessionInactivity              time.Duration
-	DisableTOTPEnroll              bool
-	DisableTOTPVerify              bool
-	MaxFactors                     int
+	SiteURL      string        // where links lead when no other target is allowed
+	RedirectURLs []string      // further targets; * and ** as in the platform's allow list
+	Issuer       string        // iss of access tokens; "" means PublicURL + /auth/v1
+	JWTExpiry    time.Duration // life of an access token
+
+	DisableSignup    bool
+	AnonymousSignIns bool
+	ManualLinking    bool
+
+	Email    EmailConfig
+	Phone    PhoneConfig
+	Password PasswordConfig
+	Sessions SessionConfig
+	MFA      MFAConfig
+
 	// CheapPasswords hashes passwords at the least cost, for tests only.
 	CheapPasswords bool
 }
+
+// The parts of AuthConfig.
+type (
+	EmailConfig    = auth.EmailConfig
+	PhoneConfig    = auth.PhoneConfig
+	PasswordConfig = auth.PasswordConfig
+	SessionConfig  = auth.SessionConfig
+	MFAConfig      = auth.MFAConfig
+	MailTemplate   = auth.Template
+)
 
 // StorageConfig is about /storage/v1.
 type StorageConfig struct {
@@ -172,14 +176,8 @@ func DefaultConfig() Config {
 			SafeUpdate:      true,
 		},
 		Auth: AuthConfig{
-			SiteURL:           "http://127.0.0.1:3000",
-			JWTExpiry:         time.Hour,
-			MinPasswordLength: 6,
-			MaxFrequency:      time.Second,
-			OTPLength:         6,
-			OTPExpiry:         time.Hour,
-			ReuseInterval:     10 * time.Second,
-			MaxFactors:        10,
+			SiteURL:   "http://127.0.0.1:3000",
+			JWTExpiry: time.Hour,
 		},
 		Storage: StorageConfig{
 			Root:          filepath.Join("data", "storage"),

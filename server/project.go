@@ -3,9 +3,11 @@ package server
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/project"
 )
 
@@ -47,34 +49,82 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
 	}
-	c.loadAuth(&t.Auth)
+	if err := c.loadAuth(p); err != nil {
+		return nil, err
+	}
 	return p.Warnings, nil
 }
 
-func (c *Config) loadAuth(t *project.Auth) {
-	a := &c.Auth
+func (c *Config) loadAuth(p *project.Project) error {
+	t, a := &p.Config.Auth, &c.Auth
 	a.SiteURL, a.RedirectURLs, a.Issuer = t.SiteURL, t.AdditionalRedirectURLs, t.JWTIssuer
-	a.JWTExpiry = time.Duration(t.JWTExpiry) * time.Second
+	a.JWTExpiry = seconds(t.JWTExpiry)
 	a.DisableSignup = !t.EnableSignup
 	a.AnonymousSignIns = t.EnableAnonymousSignIns
 	a.ManualLinking = t.EnableManualLinking
-	a.MinPasswordLength = t.MinimumPasswordLength
-	a.PasswordCharacters = passwordCharacters(t.PasswordRequirements)
-	a.DisableEmail = !t.Email.EnableSignup
-	a.RequireConfirmation = t.Email.EnableConfirmations
-	a.SingleConfirmChange = !t.Email.DoubleConfirmChanges
-	a.ReauthenticateOnPasswordChange = t.Email.SecurePasswordChange
-	a.MaxFrequency = t.Email.MaxFrequency
-	a.OTPLength, a.OTPExpiry = t.Email.OTPLength, time.Duration(t.Email.OTPExpiry)*time.Second
-	a.KeepTokensOnReuse = !t.EnableRefreshTokenRotation
-	a.ReuseInterval = time.Duration(t.RefreshTokenReuseInterval) * time.Second
-	if a.ReuseInterval == 0 {
-		a.ReuseInterval = -1 // the file says zero; zero in our own settings is the default
+	a.Email = EmailConfig{
+		Disabled:            !t.Email.EnableSignup,
+		RequireConfirmation: t.Email.EnableConfirmations,
+		SingleConfirmChange: !t.Email.DoubleConfirmChanges,
+		MaxFrequency:        t.Email.MaxFrequency,
+		CodeLength:          t.Email.OTPLength,
+		CodeExpiry:          seconds(t.Email.OTPExpiry),
 	}
-	a.SessionTimebox, a.SessionInactivity = t.Sessions.Timebox, t.Sessions.InactivityTimeout
-	a.DisableTOTPEnroll, a.DisableTOTPVerify = !t.MFA.TOTP.EnrollEnabled, !t.MFA.TOTP.VerifyEnabled
-	a.MaxFactors = t.MFA.MaxEnrolledFactors
+	a.Phone = PhoneConfig{
+		Enabled:             t.SMS.EnableSignup,
+		RequireConfirmation: t.SMS.EnableConfirmations,
+		MaxFrequency:        t.SMS.MaxFrequency,
+		Template:            t.SMS.Template,
+		TestCodes:           t.SMS.TestOTP,
+	}
+	a.Password = PasswordConfig{
+		MinLength:               t.MinimumPasswordLength,
+		RequiredCharacters:      passwordCharacters(t.PasswordRequirements),
+		RequireReauthentication: t.Email.SecurePasswordChange,
+	}
+	a.Sessions = SessionConfig{
+		KeepFamilyOnReuse: !t.EnableRefreshTokenRotation,
+		ReuseInterval:     seconds(t.RefreshTokenReuseInterval),
+		Timebox:           t.Sessions.Timebox,
+		InactivityTimeout: t.Sessions.InactivityTimeout,
+	}
+	if a.Sessions.ReuseInterval == 0 {
+		a.Sessions.ReuseInterval = -1 // the file says none; zero is the default here
+	}
+	a.MFA = MFAConfig{
+		DisableTOTPEnroll: !t.MFA.TOTP.EnrollEnabled,
+		DisableTOTPVerify: !t.MFA.TOTP.VerifyEnabled,
+		MaxFactors:        t.MFA.MaxEnrolledFactors,
+	}
+	return a.loadTemplates(p)
 }
+
+var mailKinds = []string{"confirmation", "invite", "magic_link", "recovery", "email_change", "reauthentication"}
+
+// loadTemplates reads the templates of mails that the project brings along.
+func (a *AuthConfig) loadTemplates(p *project.Project) error {
+	for kind, t := range p.Config.Auth.Email.Template {
+		if !slices.Contains(mailKinds, kind) {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("auth.email.template.%s is no mail that is sent: the kinds are %s", kind, strings.Join(mailKinds, ", ")))
+			continue
+		}
+		html := t.Content
+		if t.ContentPath != "" {
+			b, err := p.ReadFile(t.ContentPath)
+			if err != nil {
+				return fmt.Errorf("the mail template auth.email.template.%s: %w", kind, err)
+			}
+			html = string(b)
+		}
+		if a.Email.Templates == nil {
+			a.Email.Templates = map[string]auth.Template{}
+		}
+		a.Email.Templates[kind] = auth.Template{Subject: t.Subject, HTML: html}
+	}
+	return nil
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
 const (
 	lowerLetters = "abcdefghijklmnopqrstuvwxyz"

@@ -70,19 +70,7 @@ func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Co
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
 		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
 		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
-		Email: auth.EmailConfig{
-			Disabled: c.DisableEmail, RequireConfirmation: c.RequireConfirmation, SingleConfirmChange: c.SingleConfirmChange,
-			MaxFrequency: c.MaxFrequency, CodeLength: c.OTPLength, CodeExpiry: c.OTPExpiry,
-		},
-		Password: auth.PasswordConfig{
-			MinLength: c.MinPasswordLength, RequiredCharacters: c.PasswordCharacters,
-			RequireReauthentication: c.ReauthenticateOnPasswordChange,
-		},
-		Sessions: auth.SessionConfig{
-			KeepFamilyOnReuse: c.KeepTokensOnReuse, ReuseInterval: c.ReuseInterval,
-			Timebox: c.SessionTimebox, InactivityTimeout: c.SessionInactivity,
-		},
-		MFA: auth.MFAConfig{DisableTOTPEnroll: c.DisableTOTPEnroll, DisableTOTPVerify: c.DisableTOTPVerify, MaxFactors: c.MaxFactors},
+		Email: c.Email, Phone: c.Phone, Password: c.Password, Sessions: c.Sessions, MFA: c.MFA,
 	}
 	if c.CheapPasswords {
 		ac.Password.Cost = password.CheapCost()

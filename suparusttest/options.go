@@ -106,7 +106,7 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 	cfg.Now = o.now
 	cfg.Progress = os.Stderr
 	cfg.Auth.CheapPasswords = true
-	cfg.Auth.MaxFrequency = -1
+	cfg.Auth.Email.MaxFrequency, cfg.Auth.Phone.MaxFrequency = -1, -1
 	if err := fromEnv(&cfg); err != nil {
 		return cfg, err
 	}
