@@ -1,0 +1,1 @@
+alter table public.todos add column priority int not null default 1;
