@@ -75,6 +75,36 @@ func TestEphemeralCluster(t *testing.T) {
 			t.Error("the shared template1 accepts connections")
 		}
 	})
+	t.Run("what was left out of the clone is not missed", func(t *testing.T) {
+		conn := connect(t, cl, superuser, "postgres")
+		check := func(when string) {
+			t.Helper()
+			for _, sql := range []string{
+				"select count(*) from pg_class c, lateral verify_heapam(c.oid) where c.relkind in ('r', 't', 'm') and c.relpersistence <> 't'",
+				"select count(bt_index_check(i.indexrelid, true)) - count(*) from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam where a.amname = 'btree' and c.relpersistence <> 't'",
+			} {
+				var bad int
+				if err := conn.QueryRow(t.Context(), sql).Scan(&bad); err != nil || bad != 0 {
+					t.Errorf("%s: %d findings, %v: %s", when, bad, err, sql)
+				}
+			}
+		}
+		for _, sql := range []string{"create extension amcheck", "set enable_seqscan = off"} {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check("as cloned")
+		for _, sql := range []string{"delete from notes where id > 90", "insert into notes select i, 'new' from generate_series(1001, 1010) i", "vacuum (analyze)", "checkpoint"} {
+			if _, err := conn.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check("after writes and vacuum")
+		if got := queryString(t, cl, superuser, "postgres", "select count(id)::text from notes where id > 0"); got != "100" {
+			t.Errorf("%s notes", got)
+		}
+	})
 	t.Run("the run directory is closed to others", func(t *testing.T) {
 		info, err := os.Stat(cl.Dir())
 		if err != nil {
