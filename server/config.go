@@ -33,6 +33,12 @@ const (
 // Mailbox holds every message the server sends.
 type Mailbox = mail.Box
 
+// MailFilter chooses messages of a Mailbox; the zero value chooses all.
+type MailFilter = mail.Filter
+
+// Message is one message of a Mailbox.
+type Message = mail.Message
+
 // Config of a Server. Start from DefaultConfig, add the project with
 // LoadProject and the environment with FromEnv, in this order: what comes
 // later wins.

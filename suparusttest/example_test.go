@@ -1,0 +1,92 @@
+package suparusttest_test
+
+import (
+	"net/http"
+	"os"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/suparust/suparust/server"
+	"github.com/suparust/suparust/suparusttest"
+)
+
+var t *testing.T // of the test function that an example stands for
+
+// TestExamples runs the examples as the tests they stand for.
+func TestExamples(outer *testing.T) {
+	for name, example := range map[string]func(){
+		"Start": ExampleStart, "WithMigrations": ExampleWithMigrations, "WithFixtures": ExampleWithFixtures,
+		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
+		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
+	} {
+		outer.Run(name, func(inner *testing.T) {
+			t = inner
+			example()
+		})
+	}
+}
+
+func ExampleStart() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL(`
+		create table notes (id bigint generated always as identity, owner uuid default auth.uid(), body text);
+		alter table notes enable row level security;
+		create policy own on notes using (owner = auth.uid());
+	`))
+	ann, bob := srv.CreateUser(t, "ann@example.com"), srv.CreateUser(t, "bob@example.com")
+	srv.ClientAs(ann).Post(t, "/rest/v1/notes", `{"body":"mine"}`).WantStatus(t, http.StatusCreated)
+
+	var notes []struct{ Body string }
+	srv.ClientAs(bob).Get(t, "/rest/v1/notes").WantStatus(t, http.StatusOK).JSON(t, &notes)
+	if len(notes) != 0 {
+		t.Errorf("bob reads %v", notes)
+	}
+}
+
+func ExampleWithMigrations() {
+	srv := suparusttest.Start(t, suparusttest.WithMigrations(fstest.MapFS{
+		"001_todos.sql": {Data: []byte("create table todos (id bigint primary key, task text);")},
+		"seed.sql":      {Data: []byte("insert into todos values (1, 'write a test');")},
+	}))
+	srv.Client().Get(t, "/rest/v1/todos?id=eq.1").WantStatus(t, http.StatusOK)
+}
+
+func ExampleWithFixtures() {
+	// testdata/fixtures/people/*.sql
+	srv := suparusttest.Start(t, suparusttest.WithFixtures(os.DirFS("testdata/fixtures"), "people"))
+	srv.Client().Get(t, "/rest/v1/people").WantStatus(t, http.StatusOK)
+}
+
+func ExampleWithClock() {
+	var later atomic.Int64
+	srv := suparusttest.Start(t, suparusttest.WithClock(func() time.Time {
+		return time.Now().Add(time.Duration(later.Load()))
+	}))
+	ann := srv.CreateUser(t, "ann@example.com")
+	later.Store(int64(2 * time.Hour)) // ann's token is good for one
+	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
+}
+
+func ExampleWithConfig() {
+	suparusttest.Start(t, suparusttest.WithConfig(func(c *server.Config) {
+		c.REST.MaxRows = 100
+		c.Storage.FileSizeLimit = 1 << 20
+	}))
+}
+
+func ExampleServer_ClientWithClaims() {
+	srv := suparusttest.Start(t)
+	srv.ClientWithClaims(t, map[string]any{
+		"sub":          "4b0e3d38-7f6e-4f3e-9a6c-3f5f0f6a2f10",
+		"app_metadata": map[string]any{"team": "blue"},
+	}).Get(t, "/rest/v1/")
+}
+
+func ExampleServer_Pool() {
+	srv := suparusttest.Start(t)
+	var users int
+	if err := srv.Pool(t).QueryRow(t.Context(), "select count(*) from auth.users").Scan(&users); err != nil {
+		t.Fatal(err)
+	}
+}
