@@ -62,7 +62,7 @@ func TestRootWithoutRights(t *testing.T) {
 	if err != nil {
 		t.Skip("setpriv is not installed")
 	}
-	home := publicTempDir(t)
+	home := programDir(t)
 	out := filepath.Join(home, "out")
 	cmd := exec.Command(setpriv, "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all", "/proc/self/exe")
 	cmd.Args[len(cmd.Args)-1] = testProgram(t, home)

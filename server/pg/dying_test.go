@@ -25,15 +25,10 @@ func users() map[string]*syscall.SysProcAttr {
 	return u
 }
 
-// homeFor makes a home and temporary directory that belongs to whom a child runs as, in memory when there is some: the
-// children write whole databases, and a disk makes that slow at times.
+// homeFor makes a home and temporary directory that belongs to whom a child runs as.
 func homeFor(tb testing.TB, attr *syscall.SysProcAttr) string {
 	tb.Helper()
-	base := ""
-	if roomInMemory(memoryBase, 512<<20) {
-		base = memoryBase
-	}
-	dir := publicTempDirIn(tb, base)
+	dir := publicTempDir(tb)
 	if attr != nil && attr.Credential != nil {
 		if err := os.Chown(dir, int(attr.Credential.Uid), int(attr.Credential.Gid)); err != nil {
 			tb.Fatal(err)

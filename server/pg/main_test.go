@@ -159,13 +159,24 @@ func eventually(tb testing.TB, limit time.Duration, cond func() error) {
 	}
 }
 
-// publicTempDir is a temporary directory that the server's account can reach; t.TempDir is closed to it under root.
+// publicTempDir is a temporary directory that the server's account can reach; t.TempDir is closed to it under root. It is
+// in memory when there is room: the tests write whole databases, and a disk makes that slow at times.
 func publicTempDir(tb testing.TB) string {
 	tb.Helper()
-	return publicTempDirIn(tb, "")
+	base := ""
+	if roomInMemory("/dev/shm", 1<<30) {
+		base = "/dev/shm"
+	}
+	return tempDirIn(tb, base)
 }
 
-func publicTempDirIn(tb testing.TB, base string) string {
+// programDir is a public temporary directory for programs: memory is often mounted without the right to execute.
+func programDir(tb testing.TB) string {
+	tb.Helper()
+	return tempDirIn(tb, "")
+}
+
+func tempDirIn(tb testing.TB, base string) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp(base, "suparust-test-")
 	if err == nil {

@@ -112,7 +112,7 @@ type world struct {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	dir := publicTempDir(tb)
+	dir := programDir(tb)
 	logger, log := newTestLog(tb)
 	w := &world{dir: dir, log: log, have: map[int][]string{}}
 	w.resolver = newResolver(ResolveOptions{Major: 17, CacheDir: filepath.Join(dir, "cache"), Logger: logger})
@@ -324,7 +324,7 @@ func TestExplicitDirectory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			dir := publicTempDir(t)
+			dir := programDir(t)
 			w.BinDir = writeTree(t, dir, c.files)
 			if name == "no contrib" {
 				if err := os.Remove(filepath.Join(dir, "share/postgresql/extension/pgcrypto.control")); err != nil {
