@@ -54,12 +54,15 @@ func readEnviron(process []string, id identity, base string) (*environ, error) {
 	return e, nil
 }
 
-// lookup finds a variable; the process's environment wins.
+// lookup finds a variable; the process's environment wins where it has a value.
 func (e *environ) lookup(name string) (string, bool) {
-	if v, ok := e.process[name]; ok {
+	v, ok := e.process[name]
+	if v != "" {
 		return v, true
 	}
-	v, ok := e.file[name]
+	if v, ok := e.file[name]; ok {
+		return v, true
+	}
 	return v, ok
 }
 

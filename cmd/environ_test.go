@@ -11,14 +11,14 @@ import (
 func TestEnvironPrecedence(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.env")
-	if err := os.WriteFile(file, []byte("A=file\nB=file\nC=\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("A=file\nB=file\nC=\nG=file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e, err := readEnviron([]string{"A=process", "D=a=b", "E="}, identity{envFile: file}, ".")
+	e, err := readEnviron([]string{"A=process", "D=a=b", "E=", "G="}, identity{envFile: file}, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"A": "process", "B": "file", "C": "", "D": "a=b", "E": ""} {
+	for name, want := range map[string]string{"A": "process", "B": "file", "C": "", "D": "a=b", "E": "", "G": "file"} {
 		if got, ok := e.lookup(name); got != want || !ok {
 			t.Errorf("%s = %q, %v; want %q", name, got, ok, want)
 		}

@@ -72,22 +72,22 @@ func (f *pidFile) remove() error {
 
 // runningPID returns the PID of the server that holds the file, 0 when none does.
 func runningPID(path string) (int, error) {
-	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	free, err := lock.TryRLock()
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, pidFileError(path, err)
-	}
-	if free {
+	// a server writes its PID right after it took the lock, and removes the file right before it gives the lock up
+	for deadline := time.Now().Add(500 * time.Millisecond); ; time.Sleep(5 * time.Millisecond) {
+		lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
+		free, err := lock.TryRLock()
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, pidFileError(path, err)
+		}
 		if err := lock.Close(); err != nil {
 			return 0, pidFileError(path, err)
 		}
-		return 0, nil
-	}
-	// the server writes its PID right after it took the lock
-	for deadline := time.Now().Add(500 * time.Millisecond); ; time.Sleep(5 * time.Millisecond) {
+		if free {
+			return 0, nil
+		}
 		if pid := readPID(path); pid != 0 {
 			return pid, nil
 		}

@@ -106,6 +106,15 @@ func TestPIDFileHasOneOwner(t *testing.T) {
 			}
 		})
 	}
+	for range 2 {
+		wg.Go(func() {
+			for range 200 {
+				if pid, err := runningPID(path); err != nil || pid != 0 && pid != os.Getpid() {
+					t.Errorf("running PID = %d, %v", pid, err)
+				}
+			}
+		})
+	}
 	wg.Wait()
 	if wins.Load() < 50 {
 		t.Errorf("only %d of 200 attempts got the file", wins.Load())
