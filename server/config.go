@@ -88,6 +88,10 @@ type DatabaseConfig struct {
 	// Bootstrap creates the platform's roles and schemas in an external
 	// database.
 	Bootstrap bool
+	// Seed gives an external database that Bootstrap has never seen the
+	// project's roles, secrets and seeds too, as an own one always gets them.
+	// Without it an external database gets the migrations alone.
+	Seed bool
 	// DataDir keeps the data; "" makes a database that ends with the server.
 	DataDir string
 	// Port of PostgreSQL on BindAddr's loopback; 0 takes a free one.
@@ -170,7 +174,7 @@ func DefaultConfig() Config {
 			DataDir:    filepath.Join("data", "postgres"),
 			ListenAddr: "127.0.0.1",
 			Port:       -1, // derived from Port, see databasePort
-			Password:   "postgres",
+			Password:   defaultPassword,
 			Bootstrap:  true,
 			MaxConns:   8,
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -18,8 +19,10 @@ import (
 const (
 	bootstrapUser = "supabase_admin" // the superuser that owns the platform's objects
 	databaseName  = "postgres"
-	apiUser       = "authenticator"
-	authUser      = "supabase_auth_admin"
+
+	defaultPassword = "postgres" // of the login roles
+	apiUser         = "authenticator"
+	authUser        = "supabase_auth_admin"
 )
 
 // database is the PostgreSQL behind a server: its own cluster or an external
@@ -147,11 +150,20 @@ func (d *database) openExternal(ctx context.Context, c *Config) error {
 		d.connect = func(string) (*pgx.ConnConfig, error) { return base.Copy(), nil }
 		return nil
 	}
+	// The login roles get the URL's own password where no other was chosen, so
+	// that a database with a strong one keeps it.
+	if base.Password != "" && c.Database.Password == defaultPassword {
+		c.Database.Password = base.Password
+	}
 	conn, err := pgx.ConnectConfig(ctx, base)
 	if err != nil {
 		return fmt.Errorf("connect to the external database: %w", err)
 	}
-	err = migrations.Apply(ctx, conn, c.platform())
+	var fresh bool
+	err = conn.QueryRow(ctx, "select pg_catalog.to_regclass('suparust.migrations') is null").Scan(&fresh)
+	if err == nil {
+		err = migrations.Apply(ctx, conn, c.platform())
+	}
 	_ = conn.Close(context.WithoutCancel(ctx)) // nothing of it is pending
 	if err != nil {
 		return fmt.Errorf("create the platform's objects in the external database (its URL must be a superuser's, or set SUPARUST_DB_BOOTSTRAP=false): %w", err)
@@ -161,11 +173,23 @@ func (d *database) openExternal(ctx context.Context, c *Config) error {
 		cfg.User, cfg.Password = user, c.Database.Password
 		return cfg, nil
 	}
+	d.url = urlOf(c.Database.URL, "postgres", c.Database.Password)
 	src, err := c.source()
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, d.open(), project.Options{Logger: c.Logger})
+	return src.Apply(ctx, d.open(), project.Options{Fresh: fresh && c.Database.Seed, Logger: c.Logger})
+}
+
+// urlOf is the URL of the same database for another user. A connection string
+// of another form stays as it is.
+func urlOf(connection, user, password string) string {
+	u, err := url.Parse(connection)
+	if err != nil || u.Scheme == "" {
+		return connection
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
 }
 
 func (d *database) openPools(c *Config) error {

@@ -67,7 +67,15 @@ var settings = []Setting{
 		set: textSetting(func(c *Config) *string { return &c.Database.DataDir })},
 	{Name: "SUPARUST_DB_PORT", Default: "SUPARUST_PORT + 10000", Help: "Port of the embedded PostgreSQL on loopback; 0 takes a free one.",
 		set: intSetting(func(c *Config) *int { return &c.Database.Port })},
-	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres", Secret: true, Help: "Password of the database's login roles.",
+	{Name: "SUPARUST_DB_LISTEN_ADDR", Default: "127.0.0.1", Help: "Address the embedded PostgreSQL listens on; 0.0.0.0 lets other machines in, with the password.",
+		set: func(c *Config, v string) error {
+			if net.ParseIP(v) == nil && v != "localhost" {
+				return fmt.Errorf("%q is no IP address", v)
+			}
+			c.Database.ListenAddr = v
+			return nil
+		}},
+	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
 		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
 	{Name: "SUPARUST_DB_MAX_CONNS", Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",
 		set: intSetting(func(c *Config) *int { return &c.Database.MaxConns })},

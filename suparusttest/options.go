@@ -21,6 +21,7 @@ type options struct {
 	fixtures   []fixtureSet
 	now        func() time.Time
 	version    int
+	database   string
 	level      slog.Level
 	configure  []func(*server.Config)
 }
@@ -61,6 +62,12 @@ func WithClock(now func() time.Time) Option { return func(o *options) { o.now = 
 // WithPostgres chooses PostgreSQL's major version, 15 to 18. Without it the
 // project's is taken, else 17; SUPARUST_PG_VERSION changes both.
 func WithPostgres(major int) Option { return func(o *options) { o.version = major } }
+
+// WithDatabaseURL lets the server work on an external PostgreSQL in the place
+// of one of its own. url is a superuser's. The platform's objects and the
+// project's migrations are applied where they are missing, the seeds only with
+// the former; nothing is removed, neither before nor after the test.
+func WithDatabaseURL(url string) Option { return func(o *options) { o.database = url } }
 
 // WithLogLevel sets from which level on the server's log is kept for a failed
 // test; without it from Info on.
@@ -119,6 +126,7 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 	if cfg.Database.URL != "" {
 		return cfg, fmt.Errorf("a test's server has its own PostgreSQL: leave Config.Database.URL empty")
 	}
+	cfg.Database.URL, cfg.Database.Seed = o.database, true
 	return cfg, nil
 }
 

@@ -14,8 +14,8 @@
 // of it in memory. While a test runs, the next ones' databases are made ready.
 //
 // On failure the test's log shows the server's URL, the psql command and the
-// end of the logs. Run with -suparust.keep to find the database still there:
-// the test waits for Ctrl-C before it ends.
+// end of the logs. Run one package with -suparust.keep to find the database
+// still there: the test waits for Ctrl-C before it ends.
 package suparusttest
 
 import (
@@ -57,7 +57,7 @@ type Server struct {
 	// Mail holds every message the server has sent.
 	Mail *server.Mailbox
 
-	srv  *server.Server
+	srv  *server.Server // nil when it runs elsewhere
 	log  *logTail
 	once sync.Once
 	mu   sync.Mutex
@@ -136,6 +136,9 @@ func (s *Server) stop(tb testing.TB) {
 			tb.Errorf("suparusttest: connections of Pool were taken and not given back: call Release, or Close of the rows")
 		}
 		s.http.CloseIdleConnections()
+		if s.srv == nil {
+			return
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
 		if err := s.srv.Shutdown(ctx); err != nil {
@@ -149,19 +152,29 @@ func (s *Server) report(tb testing.TB) {
 	out := tb.Output()
 	fmt.Fprintf(out, "suparust: the server of this test was %s\n", s.URL)
 	if *keep {
-		fmt.Fprintf(out, "suparust: kept up; connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n", s.DatabaseURL, s.AnonKey)
-		ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer cancel()
-		<-ctx.Done()
+		s.waitForInterrupt(tb)
 	} else {
 		fmt.Fprintf(out, "suparust: run with -suparust.keep to look into its database: psql %q\n", s.DatabaseURL)
 	}
 	if tail := s.log.String(); tail != "" {
 		fmt.Fprintf(out, "suparust: the server's last log lines:\n%s", tail)
 	}
+	if s.srv == nil {
+		return
+	}
 	if c := s.srv.Cluster(); c != nil {
 		if tail := c.LogTail(20); tail != "" {
 			fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
 		}
 	}
+}
+
+// waitForInterrupt keeps the server of a failed test up. It tells so on
+// standard error, for a test's own output shows when the test has ended.
+func (s *Server) waitForInterrupt(tb testing.TB) {
+	fmt.Fprintf(os.Stderr, "suparust: %s has failed and its server is kept up at %s\nsuparust: connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n",
+		tb.Name(), s.URL, s.DatabaseURL, s.AnonKey)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	<-ctx.Done()
 }

@@ -1,0 +1,96 @@
+package suparusttest_test
+
+import (
+	"context"
+	"testing"
+	"testing/fstest"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server"
+	"github.com/suparust/suparust/server/pg"
+	"github.com/suparust/suparust/suparusttest"
+)
+
+// strong is the password of the external database below.
+const strong = "a strong one, with / and @"
+
+// external is a PostgreSQL that knows nothing of the platform, by a
+// superuser's URL.
+func external(t *testing.T) string {
+	t.Helper()
+	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := pg.LoadTemplate(t.Context(), pg.TemplateSpec{
+		Binaries: bin,
+		Key:      "a bare database with a strong password",
+		Build: func(ctx context.Context, dsn func(user, db string) string) error {
+			conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
+			if err != nil {
+				return err
+			}
+			defer conn.Close(ctx)
+			_, err = conn.Exec(ctx, "alter role supabase_admin password '"+strong+"'")
+			return err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := pg.Start(t.Context(), pg.Config{Template: bare, FirstUser: "supabase_admin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cl.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cl.URL("supabase_admin", strong, "postgres")
+}
+
+func TestWithDatabaseURL(t *testing.T) {
+	t.Parallel()
+	database := external(t)
+	files := fstest.MapFS{
+		"1_notes.sql": {Data: []byte("create table notes (body text);\n")},
+		"seed.sql":    {Data: []byte("insert into notes values ('hello');\n")},
+	}
+	for _, name := range []string{"a database without anything", "what the first server left"} {
+		t.Run(name, func(t *testing.T) {
+			srv := suparusttest.Start(t, suparusttest.WithDatabaseURL(database), suparusttest.WithMigrations(files))
+			want(t, "the migration and the seed", rows(t, srv.Client(), "/rest/v1/notes"), `[{"body":"hello"}]`)
+			srv.CreateUser(t, "ann@example.com")
+			srv.Exec(t, "delete from auth.users") // the second server makes her again
+
+			var role, owner string
+			if err := srv.Pool(t).QueryRow(t.Context(), "select current_user, tableowner from pg_tables where tablename = 'notes'").Scan(&role, &owner); err != nil {
+				t.Fatal(err)
+			}
+			want(t, "whom DatabaseURL connects as", role, "postgres")
+			want(t, "whom the tables belong to", owner, "postgres")
+		})
+	}
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatalf("the superuser's password is another now: %v", err)
+	}
+	conn.Close(t.Context())
+}
+
+func TestAttach(t *testing.T) {
+	t.Parallel()
+	srv := suparusttest.Start(t)
+	t.Run("a handle of its own", func(t *testing.T) {
+		there := suparusttest.Attach(t, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret},
+			suparusttest.WithSQL("create table seen as select 1 as n"))
+		want(t, "anon key", there.AnonKey, srv.AnonKey)
+		want(t, "secret key", there.SecretKey, srv.SecretKey)
+		there.ClientAs(there.CreateUser(t, "ann@example.com")).Get(t, "/auth/v1/user").WantStatus(t, 200)
+	})
+	want(t, "the server after it", rows(t, srv.Client(), "/rest/v1/seen"), `[{"n":1}]`)
+	said := fatal(t, func(tb testing.TB) { suparusttest.Attach(tb, srv.URL, "", server.Keys{JWTSecret: "short"}) })
+	want(t, "a short secret", said, "suparusttest: the JWT secret has 5 characters and needs at least 32: set SUPARUST_JWT_SECRET to a longer one")
+}
