@@ -8,7 +8,15 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+// childEnv names what a child of a test does.
+const childEnv = "SUPARUST_FIXTURE_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "without Main" {
+		os.Exit(m.Run())
+	}
+	os.Exit(suparusttest.Main(m))
+}
 
 const notes = `
 create table public.notes (id bigint generated always as identity primary key, owner uuid not null default auth.uid(), body text not null);

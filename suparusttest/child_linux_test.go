@@ -1,0 +1,334 @@
+package suparusttest_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/suparust/suparust/server/pg"
+	"github.com/suparust/suparust/suparusttest"
+)
+
+// A child is this test program again, running one function below: what must be
+// seen from outside, such as a death, happens in it.
+
+// childReport is what a child tells of its servers.
+type childReport struct {
+	URLs, DatabaseURLs, Dirs []string
+	Secrets                  []string
+	Error                    string
+}
+
+type child struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+	log *syncBuffer
+}
+
+type childOptions struct {
+	args []string
+	attr *syscall.SysProcAttr
+	dir  string // its home, temporary directory and cache; must be the child user's
+}
+
+// syncBuffer is a child's output.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b = append(s.b, p...)
+	return len(p), nil
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.b)
+}
+
+func startChild(tb testing.TB, what string, o childOptions) *child {
+	tb.Helper()
+	bin, err := pg.Resolve(tb.Context(), pg.ResolveOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	// by way of /proc: the test program's own directory is closed to other users
+	self := "/proc/self/exe"
+	if _, err := os.Stat(self); err != nil {
+		self = os.Args[0]
+	}
+	c := &child{cmd: exec.Command(self, append([]string{"-test.run=^TestChild$"}, o.args...)...), log: &syncBuffer{}}
+	c.cmd.Dir = "/"
+	c.cmd.Env = []string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + filepath.Join(o.dir, "tmp"),
+		"SUPARUST_PG_BIN=" + bin.BinDir, "SUPARUST_CACHE_DIR=" + filepath.Join(o.dir, "cache"), "GOCOVERDIR=" + o.dir}
+	c.cmd.SysProcAttr = o.attr
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	r, w, err := os.Pipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer w.Close()
+	c.cmd.ExtraFiles = []*os.File{w}
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		tb.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	c.out = bufio.NewScanner(r)
+	tb.Cleanup(func() {
+		c.in.Close()
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait()
+		r.Close()
+		if tb.Failed() {
+			tb.Logf("the child %s said:\n%s", what, c.log)
+		}
+	})
+	return c
+}
+
+// report reads what the child reports next.
+func (c *child) report(tb testing.TB) (r childReport) {
+	tb.Helper()
+	if !c.out.Scan() {
+		_ = c.cmd.Wait() // its last words
+		tb.Fatalf("the child reported nothing: %v\n%s", c.out.Err(), c.log)
+	}
+	if err := json.Unmarshal(c.out.Bytes(), &r); err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func (c *child) proceed(tb testing.TB) {
+	tb.Helper()
+	if _, err := c.in.Write([]byte("go\n")); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// homeFor makes a home that belongs to whom a child runs as, in memory when
+// there is some: the children write whole databases.
+func homeFor(tb testing.TB, attr *syscall.SysProcAttr) string {
+	tb.Helper()
+	base := ""
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		base = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(base, "suparust-test-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Error(err)
+		}
+	})
+	tmp := filepath.Join(dir, "tmp")
+	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(tmp, 0o755))
+	if attr != nil && attr.Credential != nil {
+		uid, gid := int(attr.Credential.Uid), int(attr.Credential.Gid)
+		err = errors.Join(err, os.Chown(dir, uid, gid), os.Chown(tmp, uid, gid))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return dir
+}
+
+// tell reports to the parent and waits for its word.
+func tell(t *testing.T, r childReport) {
+	t.Helper()
+	b, err := json.Marshal(r)
+	if err == nil {
+		_, err = os.NewFile(3, "report").Write(append(b, '\n'))
+	}
+	if err == nil {
+		_, err = bufio.NewReader(os.Stdin).ReadString('\n')
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChild(t *testing.T) {
+	what := os.Getenv(childEnv)
+	if what == "" {
+		t.Skip("runs only as a child of other tests")
+	}
+	switch what {
+	case "evidence":
+		childFails(t)
+	case "leak":
+		childLeaks(t)
+	default:
+		childDies(t, what)
+	}
+}
+
+func (r *childReport) add(s *suparusttest.Server) {
+	r.URLs = append(r.URLs, s.URL)
+	r.DatabaseURLs = append(r.DatabaseURLs, s.DatabaseURL)
+	r.Dirs = append(r.Dirs, s.ClusterDir())
+	r.Secrets = append(r.Secrets, s.AnonKey, s.ServiceKey, s.JWTSecret)
+}
+
+// childDies runs three servers and ends in some way.
+func childDies(t *testing.T, way string) {
+	var r childReport
+	for range 3 {
+		s := suparusttest.Start(t)
+		s.Client().Get(t, "/auth/v1/health").WantStatus(t, http.StatusOK)
+		r.add(s)
+	}
+	tell(t, r)
+	forever := make(chan struct{})
+	switch way {
+	case "pass", "without Main":
+	case "fail":
+		t.Error("as wanted")
+	case "fatal in goroutine":
+		done := make(chan struct{})
+		fatal := t.Fatal // what vet forbids is what is tried here
+		go func() {
+			defer close(done)
+			fatal("as wanted")
+		}()
+		<-done
+	case "panic":
+		panic("as wanted")
+	case "panic in goroutine":
+		go panic("as wanted")
+		<-forever
+	case "exit":
+		os.Exit(3)
+	default: // a timeout or a signal ends it
+		<-forever
+	}
+}
+
+// childFails does what leaves something in the logs, and fails.
+func childFails(t *testing.T) {
+	s := suparusttest.Start(t, suparusttest.WithSQL("create function boom() returns int language plpgsql as $$ begin raise 'the cause of it all'; end $$"))
+	ann := s.CreateUser(t, "ann@example.com")
+	s.ClientAs(ann).Get(t, "/rest/v1/rpc/boom").WantStatus(t, http.StatusBadRequest)
+	s.ServiceClient().Get(t, "/rest/v1/missing").WantStatus(t, http.StatusNotFound)
+	var r childReport
+	r.add(s)
+	r.Secrets = append(r.Secrets, ann.AccessToken, ann.RefreshToken, suparusttest.Password)
+	tell(t, r)
+	t.Error("as wanted")
+}
+
+// childLeaks looks for goroutines that are left when a test has ended.
+func childLeaks(t *testing.T) {
+	own := []goleak.Option{goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("github.com/suparust/suparust/server/pg.spawnForever")}
+	t.Run("a test", func(t *testing.T) {
+		s := suparusttest.Start(t, suparusttest.WithSQL("create table t (i int)"))
+		ann := s.ClientAs(s.CreateUser(t, "ann@example.com"))
+		ann.Get(t, "/rest/v1/t").WantStatus(t, http.StatusOK)
+		s.ServiceClient().Post(t, "/storage/v1/bucket", map[string]any{"name": "b"}).WantStatus(t, http.StatusOK)
+		s.ServiceClient().Post(t, "/storage/v1/object/b/x", "12345").WantStatus(t, http.StatusOK)
+		if goleak.Find(append(slices.Clone(own), goleak.IgnoreTopFunction("none"))...) == nil {
+			t.Error("a running server has no goroutine: this test sees nothing")
+		}
+	})
+	var r childReport
+	if err := errors.Join(suparusttest.ClosePools(), goleak.Find(own...)); err != nil {
+		r.Error = err.Error()
+	}
+	tell(t, r)
+}
+
+func TestNoGoroutineIsLeft(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, "leak", childOptions{dir: homeFor(t, nil)})
+	r := c.report(t)
+	if r.Error != "" {
+		t.Error(r.Error)
+	}
+	c.proceed(t)
+	if err := c.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEvidence reads what a failed test shows.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, "evidence", childOptions{dir: homeFor(t, nil)})
+	r := c.report(t)
+	c.proceed(t)
+	if err := c.cmd.Wait(); err == nil {
+		t.Error("the child has passed")
+	}
+	said := c.log.String()
+	for _, part := range []string{
+		"the server of this test was " + r.URLs[0],
+		"run with -suparust.keep to look into its database: psql \"" + r.DatabaseURLs[0] + `"`,
+		"suparust: the server's last log lines:", "/rpc/boom", "status=404",
+		"suparust: PostgreSQL's last log lines:", "the cause of it all",
+	} {
+		if !strings.Contains(said, part) {
+			t.Errorf("the output lacks %q", part)
+		}
+	}
+	for i, secret := range r.Secrets {
+		if strings.Contains(said, secret) {
+			t.Errorf("the output shows secret %d", i)
+		}
+	}
+}
+
+// TestKeep looks into the database of a failed test, then lets it end.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, "evidence", childOptions{dir: homeFor(t, nil), args: []string{"-suparust.keep"}})
+	r := c.report(t)
+	left := inspect(t, r)
+	c.proceed(t)
+	eventually(t, patience, func() error {
+		if !strings.Contains(c.log.String(), "press Ctrl-C to end") {
+			return errors.New("it does not say how to end it")
+		}
+		return nil
+	})
+	if !reachable(t.Context(), r.DatabaseURLs[0]) {
+		t.Error("the database is gone")
+	}
+	if res, err := http.Get(r.URLs[0] + "/auth/v1/health"); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("the server is gone: %v", err)
+	} else {
+		res.Body.Close()
+	}
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := c.cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("the child ended with %v", err)
+	}
+	eventually(t, patience, left.check)
+}
+
+// patience is how long what a dead process leaves may take to go.
+const patience = 30 * time.Second
