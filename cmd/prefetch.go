@@ -46,9 +46,6 @@ func (c prefetchCommand) Run(a *app) error {
 	bin := template.Binaries()
 	fmt.Fprintf(a.Out, "PostgreSQL %s is ready (%s).\n", bin.Version, bin.BinDir)
 	fmt.Fprintf(a.Out, "The template of test databases is ready (%d MB).\n", megabytes(template.Size()))
-	if s.config.Keys.JWTSecret == "" {
-		return nil // the first start generates it and makes its own database
-	}
 	if template, err = server.LoadTemplate(ctx, s.config); err != nil {
 		return err
 	}

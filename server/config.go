@@ -164,6 +164,8 @@ type StorageConfig struct {
 	FileSizeLimit int64
 }
 
+const defaultJWTExpiry = time.Hour
+
 // DefaultConfig is the configuration of a server without a project: port 3000
 // on every address and data in ./data. The JWT secret is left to the caller.
 func DefaultConfig() Config {
@@ -187,7 +189,7 @@ func DefaultConfig() Config {
 		},
 		Auth: AuthConfig{
 			SiteURL:   "http://127.0.0.1:3000",
-			JWTExpiry: time.Hour,
+			JWTExpiry: defaultJWTExpiry,
 		},
 		Storage: StorageConfig{
 			Root:          filepath.Join("data", "storage"),

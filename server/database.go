@@ -65,10 +65,37 @@ func (d *database) openCluster(ctx context.Context, c *Config) error {
 	}
 	d.connect = func(user string) (*pgx.ConnConfig, error) { return d.cluster.ConnConfig(user, databaseName) }
 	d.url = d.cluster.URL("postgres", c.Database.Password, databaseName)
-	if fresh {
+	switch {
+	case !fresh:
+		return d.update(ctx, c)
+	case c.platform() != c.templatePlatform():
+		return d.settle(ctx, c)
+	default:
 		return nil // the template had everything
 	}
-	return d.update(ctx, c)
+}
+
+// settle gives a database that was cloned from a template its own password and
+// JWT settings. What is connected already does not see them, so the first
+// connection is opened anew.
+func (d *database) settle(ctx context.Context, c *Config) error {
+	if first := d.cluster.TakeConn(); first != nil {
+		_ = first.Close(ctx) // nothing of it is pending
+	}
+	return d.applyPlatform(ctx, c)
+}
+
+// applyPlatform brings the platform's objects and settings up to date.
+func (d *database) applyPlatform(ctx context.Context, c *Config) error {
+	conn, err := d.open()(ctx, bootstrapUser, databaseName)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := migrations.Apply(ctx, conn, c.platform()); err != nil {
+		return fmt.Errorf("bring the platform's objects up to date: %w", err)
+	}
+	return nil
 }
 
 // startCluster starts the server's own PostgreSQL. fresh says that it was made
@@ -104,6 +131,9 @@ func (c *Config) durableBinaries(ctx context.Context, dir string) (*pg.Binaries,
 		if err != nil {
 			return nil, err
 		}
+		if major != 0 && (major < pg.MinMajor || major > pg.MaxMajor) {
+			return nil, fmt.Errorf("the data directory %s was written by PostgreSQL %d, and this release runs %d to %d: dump it with version %d and restore it into a new directory, named by SUPARUST_DB_DATA_DIR", dir, major, pg.MinMajor, pg.MaxMajor, major)
+		}
 		c.Database.Version = major // 0 when there is none yet
 	}
 	return c.binaries(ctx)
@@ -112,21 +142,14 @@ func (c *Config) durableBinaries(ctx context.Context, dir string) (*pg.Binaries,
 // update brings a database that was there before to this release and applies
 // the migrations that a project has gained since.
 func (d *database) update(ctx context.Context, c *Config) error {
-	open := d.open()
-	conn, err := open(ctx, bootstrapUser, databaseName)
-	if err != nil {
+	if err := d.applyPlatform(ctx, c); err != nil {
 		return err
-	}
-	err = migrations.Apply(ctx, conn, c.platform())
-	_ = conn.Close(context.WithoutCancel(ctx)) // nothing of it is pending
-	if err != nil {
-		return fmt.Errorf("bring the platform's objects up to date: %w", err)
 	}
 	src, err := c.source()
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, open, project.Options{Logger: c.Logger})
+	return src.Apply(ctx, d.open(), project.Options{Logger: c.Logger})
 }
 
 func (d *database) open() project.OpenFunc {

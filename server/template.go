@@ -58,7 +58,7 @@ func (c *Config) binaries(ctx context.Context) (*pg.Binaries, error) {
 // templateKey names everything that build writes.
 func (c *Config) templateKey(src *project.Project) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\x00%+v\x00%t\x00", migrations.Version(), c.platform(), c.Quickstart && src == nil)
+	fmt.Fprintf(h, "%s\x00%+v\x00%t\x00", migrations.Version(), c.templatePlatform(), c.Quickstart && src == nil)
 	if src != nil {
 		k, err := src.Hash()
 		if err != nil {
@@ -74,6 +74,19 @@ func (c *Config) templateKey(src *project.Project) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// templatePlatform is what templates are built with: the values of the
+// platform's local stack, so that servers with other secrets share them. No
+// secret of an installation is ever in the cache; see settle.
+func (c *Config) templatePlatform() migrations.Options {
+	return migrations.Options{
+		Password:           defaultPassword,
+		JWTSecret:          DemoJWTSecret,
+		JWTExpiry:          int(defaultJWTExpiry.Seconds()),
+		StrictPostgresRole: c.Database.StrictPostgresRole,
+	}
+}
+
+// platform is what this server's database is to have.
 func (c *Config) platform() migrations.Options {
 	return migrations.Options{
 		Password:           c.Database.Password,
@@ -90,7 +103,7 @@ func (c *Config) build(ctx context.Context, src *project.Project, open project.O
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := migrations.Apply(ctx, conn, c.platform()); err != nil {
+	if err := migrations.Apply(ctx, conn, c.templatePlatform()); err != nil {
 		return fmt.Errorf("create the platform's objects: %w", err)
 	}
 	switch {

@@ -132,7 +132,7 @@ func (s *server) awaitReady(ctx context.Context, starting func(string)) error {
 func explainStart(err error, logPath string, from int64, listen string, port int) error {
 	log := readLogFrom(logPath, from)
 	if strings.Contains(log, "could not bind") || strings.Contains(log, "could not create any TCP/IP sockets") {
-		return fmt.Errorf("PostgreSQL cannot listen on %s:%d, %w: choose another port or stop the program that uses it", listen, port, errPortTaken)
+		return fmt.Errorf("PostgreSQL cannot listen on %s:%d, %w: stop the program that uses it, or choose another port (SUPARUST_DB_PORT)", listen, port, errPortTaken)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New("PostgreSQL was not ready in time")
