@@ -1,0 +1,111 @@
+package container
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
+
+	"github.com/suparust/suparust/server"
+	"github.com/suparust/suparust/suparusttest"
+)
+
+// Ports and the working directory inside the server's container.
+const (
+	apiPort          = "3000/tcp"
+	embeddedPort     = "13000/tcp"
+	workingDirectory = "/project"
+)
+
+// startServerImage runs the server itself in a container.
+func startServerImage(tb testing.TB, o *options) *Server {
+	tb.Helper()
+	keys, err := server.Keys{JWTSecret: server.DemoJWTSecret}.Complete()
+	if err != nil {
+		tb.Fatalf("container: %v", err)
+	}
+	env := serverEnv(keys)
+	maps.Copy(env, o.env)
+	files, err := projectFiles(o.project)
+	if err != nil {
+		tb.Fatalf("container: read the project: %v", err)
+	}
+	c := run(tb, o.serverImage,
+		testcontainers.WithEnv(env),
+		testcontainers.WithExposedPorts(apiPort, embeddedPort),
+		testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = workingDirectory }),
+		testcontainers.WithFiles(files...),
+		testcontainers.WithWaitStrategyAndDeadline(o.timeout, wait.ForHTTP("/auth/v1/health").WithPort(apiPort)),
+	)
+	api, db := "http://"+address(tb, c, apiPort), databaseURL(address(tb, c, embeddedPort), "postgres")
+	return &Server{Server: suparusttest.Attach(tb, api, db, keys, o.server...), Container: c}
+}
+
+// serverEnv is the environment of the server's container: the keys that the
+// handle knows, ports that can be reached from outside, data that ends with the
+// container, and no fixture.
+func serverEnv(k server.Keys) map[string]string {
+	return map[string]string{
+		"SUPARUST_JWT_SECRET":         k.JWTSecret,
+		"SUPARUST_ANON_KEY":           k.AnonKey,
+		"SUPARUST_SERVICE_ROLE_KEY":   k.ServiceRoleKey,
+		"SUPARUST_PUBLISHABLE_KEY":    k.PublishableKey,
+		"SUPARUST_SECRET_KEY":         k.SecretKey,
+		"SUPARUST_BIND_ADDR":          "0.0.0.0",
+		"SUPARUST_PORT":               portNumber(apiPort),
+		"SUPARUST_DB_LISTEN_ADDR":     "0.0.0.0",
+		"SUPARUST_DB_PORT":            portNumber(embeddedPort),
+		"SUPARUST_DB_PASSWORD":        password,
+		"SUPARUST_DB_DATA_DIR":        "/tmp/suparust/postgres",
+		"SUPARUST_STORAGE_ROOT":       "/tmp/suparust/storage",
+		"SUPARUST_QUICKSTART":         "false",
+		"SUPARUST_ANONYMOUS_SIGN_INS": "true",
+	}
+}
+
+// portNumber is the number of a port such as 3000/tcp.
+func portNumber(port string) string {
+	number, _, _ := strings.Cut(port, "/")
+	return number
+}
+
+// projectFiles are the files of dir's supabase/ folder, to be copied into the
+// working directory. Hidden folders, which hold local state, are left out.
+func projectFiles(dir string) ([]testcontainers.ContainerFile, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	root := filepath.Join(dir, "supabase")
+	if _, err := os.Stat(root); err != nil {
+		return nil, fmt.Errorf("WithProject(%q): %w: name the folder that contains supabase/", dir, err)
+	}
+	var files []testcontainers.ContainerFile
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		files = append(files, testcontainers.ContainerFile{
+			HostFilePath: name, ContainerFilePath: path.Join(workingDirectory, filepath.ToSlash(rel)), FileMode: 0o644,
+		})
+		return nil
+	})
+	return files, err
+}
