@@ -1,13 +1,15 @@
 package pg
 
 import (
+	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
 
-// bar shows progress, or nothing at all when there is no writer.
+// bar shows progress: one that moves on a terminal, a line where output is kept, nothing at all when there is no writer.
 type bar struct {
 	b    *progressbar.ProgressBar
 	quit chan struct{}
@@ -16,7 +18,7 @@ type bar struct {
 
 // startBar shows how much of size bytes went through reader.
 func startBar(w io.Writer, size int64, what string) *bar {
-	if w == nil {
+	if !moves(w, what) {
 		return &bar{}
 	}
 	return &bar{b: progressbar.NewOptions64(size,
@@ -26,7 +28,7 @@ func startBar(w io.Writer, size int64, what string) *bar {
 
 // startSpinner shows that something of unknown length goes on.
 func startSpinner(w io.Writer, what string) *bar {
-	if w == nil {
+	if !moves(w, what) {
 		return &bar{}
 	}
 	b := &bar{quit: make(chan struct{}), done: make(chan struct{})}
@@ -46,6 +48,20 @@ func startSpinner(w io.Writer, what string) *bar {
 		}
 	}()
 	return b
+}
+
+// moves tells whether a bar can move on w; where it cannot, w gets a line instead.
+func moves(w io.Writer, what string) bool {
+	if w == nil {
+		return false
+	}
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return true
+		}
+	}
+	_, _ = fmt.Fprintf(w, "suparust: %s\n", what) // progress that cannot be shown is no reason to stop
+	return false
 }
 
 func (b *bar) reader(r io.Reader) io.Reader {
