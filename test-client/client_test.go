@@ -15,7 +15,12 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(program())
+	}
+	os.Exit(suparusttest.Main(m))
+}
 
 // vitestTimeout bounds one run of the suite.
 const vitestTimeout = 3 * time.Minute
@@ -40,17 +45,18 @@ func TestSupabaseJS(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			srv := suparusttest.Start(t, suparusttest.WithProject("."))
-			vitest(t, dir, append(srv.Environ(), "SUPARUST_TEST_KEY="+mode.anon(srv), "SUPARUST_TEST_ADMIN_KEY="+mode.admin(srv)))
+			vitest(t, dir, "tests/", append(srv.Environ(), "SUPARUST_TEST_KEY="+mode.anon(srv), "SUPARUST_TEST_ADMIN_KEY="+mode.admin(srv)))
 		})
 	}
 }
 
-// vitest runs the suite in dir with nothing but env to tell it of a server.
-func vitest(t *testing.T, dir string, env []string) {
+// vitest runs one folder of the suite in dir with nothing but env to tell it of
+// a server.
+func vitest(t *testing.T, dir, folder string, env []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), vitestTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", filepath.Join("node_modules", "vitest", "vitest.mjs"), "run")
+	cmd := exec.CommandContext(ctx, "node", filepath.Join("node_modules", "vitest", "vitest.mjs"), "run", folder)
 	cmd.Dir = dir
 	cmd.Env = append(foreign(os.Environ()), append(env, "NO_COLOR=1")...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -89,14 +95,16 @@ func readSuite(t *testing.T) {
 func suiteFiles(t *testing.T) []string {
 	t.Helper()
 	names := []string{"package.json", "package-lock.json", ".npmrc", "vitest.config.mjs"}
-	err := filepath.WalkDir("tests", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			names = append(names, path)
+	for _, folder := range []string{"tests", "quickstart"} {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				names = append(names, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return names
 }
