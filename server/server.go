@@ -48,6 +48,7 @@ type Server struct {
 	mu      sync.Mutex
 	started bool
 	stopped bool
+	end     sync.Once // what Shutdown does; a second caller waits for the first
 	stopErr error
 }
 
@@ -78,12 +79,16 @@ func New(c Config) (*Server, error) {
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.started {
+	switch {
+	case s.started:
 		return errors.New("the server was started before: make a new one")
+	case s.stopped:
+		return errors.New("the server was shut down before it was started: make a new one")
 	}
 	s.started = true
 	if err := s.start(ctx); err != nil {
-		s.stopped, s.stopErr = true, s.stop(ctx)
+		s.stopped = true
+		s.end.Do(func() { s.stopErr = s.stop(ctx) })
 		return err
 	}
 	return nil
@@ -177,21 +182,14 @@ func (s *Server) Wait(ctx context.Context) error {
 }
 
 // Shutdown stops taking requests, lets those under way end until ctx is done,
-// and stops PostgreSQL. It is idempotent.
+// and stops PostgreSQL. It is idempotent: every caller returns when the server
+// has ended. A server that was not started yet can no longer be.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
-	if s.stopped || !s.started {
-		defer s.mu.Unlock()
-		s.stopped = true
-		return s.stopErr
-	}
 	s.stopped = true
 	s.mu.Unlock()
-	err := s.stop(ctx)
-	s.mu.Lock()
-	s.stopErr = err
-	s.mu.Unlock()
-	return err
+	s.end.Do(func() { s.stopErr = s.stop(ctx) })
+	return s.stopErr
 }
 
 func (s *Server) stop(ctx context.Context) error {
