@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -32,17 +33,30 @@ func isPreflight(r *http.Request) bool {
 func answerPreflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", allowedMethods)
-	headers := allowedHeaders
-	for _, asked := range strings.Split(r.Header.Get("Access-Control-Request-Headers"), ",") {
-		asked = strings.ToLower(strings.TrimSpace(asked))
-		if asked != "" && !strings.Contains(", "+headers+",", " "+asked+",") {
-			headers += ", " + asked
-		}
-	}
-	h.Set("Access-Control-Allow-Headers", headers)
+	h.Set("Access-Control-Allow-Headers", allowedFor(r.Header.Get("Access-Control-Request-Headers")))
 	h.Set("Access-Control-Max-Age", "86400")
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
+}
+
+// maxAsked bounds the headers that a preflight is answered about.
+const maxAsked = 100
+
+var knownHeaders = strings.Split(allowedHeaders, ", ")
+
+// allowedFor is the list of known headers with those that the client asks for.
+func allowedFor(asked string) string {
+	all := slices.Clone(knownHeaders)
+	for name := range strings.SplitSeq(asked, ",") {
+		if len(all) == len(knownHeaders)+maxAsked {
+			break
+		}
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name != "" && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // statusWriter remembers what was answered, for the access log. It passes
