@@ -33,6 +33,10 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the request body is larger than %d bytes", e.Limit)
 }
 
+// maxTrusted is how much memory a declared length is given before its bytes
+// have come; more grows with them.
+const maxTrusted = 256 << 10
+
 // ReadBody reads the whole body of r, at most limit bytes. A longer body is a
 // *TooLargeError; no more than limit+1 bytes of it are read.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -44,7 +48,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	}
 	var buf bytes.Buffer
 	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		buf.Grow(int(min(r.ContentLength, maxTrusted)) + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var over *http.MaxBytesError

@@ -52,6 +52,22 @@ func TestReadBodyOfABrokenClient(t *testing.T) {
 	}
 }
 
+// A length that is only declared costs no memory.
+func TestReadBodyOfALyingClient(t *testing.T) {
+	allocated := testing.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			r := httptest.NewRequest(http.MethodPost, "/", failing{io.ErrUnexpectedEOF})
+			r.ContentLength = 64 << 20
+			if _, err := ReadBody(httptest.NewRecorder(), r, 64<<20); err == nil {
+				b.Fatal("a body that broke off was taken for whole")
+			}
+		}
+	}).AllocedBytesPerOp()
+	if allocated > 1<<20 {
+		t.Errorf("%d bytes are allocated for a body that never came", allocated)
+	}
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
