@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/suparust/suparust/suparusttest"
 )
 
 // nobody is an ordinary user that exists nearly everywhere.
@@ -97,7 +98,7 @@ func inspect(t *testing.T, r childReport) *remains {
 			m.roots = append(m.roots, root)
 		}
 	}
-	ready := len(r.Dirs) + max(2, min(runtime.GOMAXPROCS(0), 4))
+	ready := len(r.Dirs) + suparusttest.PoolDepth()
 	eventually(t, patience, func() error {
 		m.pids, m.ports, m.segments = nil, nil, nil
 		for _, root := range m.roots {

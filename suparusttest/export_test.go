@@ -6,3 +6,9 @@ var ClosePools = closePools
 
 // ClusterDir is the run directory of the server's PostgreSQL.
 func (s *Server) ClusterDir() string { return s.srv.Cluster().Dir() }
+
+// PoolDepth is how many databases wait for the next tests.
+var PoolDepth = poolDepth
+
+// Log is the end of the server's log.
+func (s *Server) Log() string { return s.log.String() }

@@ -2,6 +2,9 @@ package suparusttest_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -186,6 +189,50 @@ func TestWithConfig(t *testing.T) {
 		suparusttest.Start(tb, suparusttest.WithConfig(func(c *server.Config) { c.Port = -1 }))
 	})
 	want(t, "an impossible port", said, "suparusttest: the port -1 is outside of 0 to 65535: set SUPARUST_PORT to a free one")
+}
+
+func TestWithLogLevel(t *testing.T) {
+	t.Parallel()
+	loud := suparusttest.Start(t, suparusttest.WithLogLevel(slog.LevelDebug))
+	quiet := suparusttest.Start(t, suparusttest.WithLogLevel(slog.LevelError))
+	for _, srv := range []*suparusttest.Server{loud, quiet} {
+		srv.Client().Get(t, "/rest/v1/missing").WantStatus(t, http.StatusNotFound)
+	}
+	if !strings.Contains(loud.Log(), "path=/rest/v1/missing") {
+		t.Errorf("the request is not in the log: %s", loud.Log())
+	}
+	want(t, "a log of errors alone", quiet.Log(), "")
+}
+
+// TestStartFails shows what a developer sees whose machine or settings are in
+// the way.
+func TestStartFails(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	for name, c := range map[string]struct {
+		option suparusttest.Option
+		want   string
+	}{
+		"no PostgreSQL there": {suparusttest.WithConfig(func(c *server.Config) { c.Database.BinDir = "/nonexistent" }),
+			"suparusttest: the PostgreSQL directory /nonexistent (SUPARUST_PG_BIN) cannot be used: it holds no postgres program"},
+		"an unknown version": {suparusttest.WithPostgres(9), "9"},
+		"no project there":   {suparusttest.WithProject(t.TempDir()), "supabase"},
+		"no migrations":      {suparusttest.WithMigrations(fstest.MapFS{}), "suparusttest: read the migrations: no migrations found: put files named like 0001_create_notes.sql"},
+		"a port that is taken": {suparusttest.WithConfig(func(c *server.Config) { c.Port = port }),
+			fmt.Sprintf("suparusttest: port %d is in use", port)},
+		"a database port that is taken": {suparusttest.WithConfig(func(c *server.Config) { c.Database.Port = port }),
+			fmt.Sprintf("suparusttest: PostgreSQL cannot listen on 127.0.0.1:%d", port)},
+	} {
+		said := fatal(t, func(tb testing.TB) { suparusttest.Start(tb, c.option) })
+		if !strings.HasPrefix(said, "suparusttest: ") || !strings.Contains(said, c.want) {
+			t.Errorf("%s: it says %q, want %q", name, said, c.want)
+		}
+	}
 }
 
 // TestFailingMigration shows what a developer sees whose migration is wrong.
