@@ -8,14 +8,21 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// maxPrepared bounds the statements prepared on one connection.
-const maxPrepared = 512
+// Bounds of what is prepared on one connection. What PostgreSQL holds for a
+// statement is many times its text, so a long one, which is made of a request
+// that hardly comes twice, is not kept.
+const (
+	maxPrepared     = 512
+	maxPreparedText = 16 << 10 // of one statement
+	maxAllPrepared  = 1 << 20  // of all of them
+)
 
 // conn is a connection with the statements prepared on it.
 type conn struct {
 	pg       *pgx.Conn
 	prepared map[string]*list.Element // of *statement
 	lru      *list.List               // front is the most recently used
+	text     int                      // length of all their texts
 	seq      int
 }
 
@@ -33,6 +40,10 @@ func newConn(pc *pgx.Conn) *conn {
 // before it where this connection has not got it. It reports what the answers
 // will be.
 func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte) []*statement {
+	if len(sql) > maxPreparedText {
+		p.SendQueryParams(sql, params, nil, nil, nil)
+		return nil
+	}
 	key := scope + sql
 	if e, ok := c.prepared[key]; ok {
 		c.lru.MoveToFront(e)
@@ -40,9 +51,10 @@ func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte) []*
 		st.execute(p, params)
 		return nil
 	}
-	if c.lru.Len() >= maxPrepared {
+	for c.lru.Len() > 0 && (c.lru.Len() >= maxPrepared || c.text+len(key) > maxAllPrepared) {
 		c.evict(p)
 	}
+	c.text += len(key)
 	c.seq++
 	st := &statement{key: key, name: "srs_" + strconv.Itoa(c.seq)}
 	c.prepared[key] = c.lru.PushFront(st)
@@ -62,17 +74,21 @@ func (s *statement) execute(p *pgconn.Pipeline, params [][]byte) {
 func (c *conn) evict(p *pgconn.Pipeline) {
 	e := c.lru.Back()
 	st := e.Value.(*statement)
-	c.lru.Remove(e)
-	delete(c.prepared, st.key)
+	c.remove(e, st)
 	p.SendDeallocate(st.name)
 }
 
 // forget drops a statement whose preparation failed.
 func (c *conn) forget(st *statement) {
 	if e, ok := c.prepared[st.key]; ok && e.Value == st {
-		c.lru.Remove(e)
-		delete(c.prepared, st.key)
+		c.remove(e, st)
 	}
+}
+
+func (c *conn) remove(e *list.Element, st *statement) {
+	c.lru.Remove(e)
+	delete(c.prepared, st.key)
+	c.text -= len(st.key)
 }
 
 // forgetAll drops every statement, after PostgreSQL has refused one as stale.
@@ -81,4 +97,5 @@ func (c *conn) forget(st *statement) {
 func (c *conn) forgetAll() {
 	clear(c.prepared)
 	c.lru.Init()
+	c.text = 0
 }

@@ -221,6 +221,29 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	}
 }
 
+// Long statements are run and not kept: their plans would fill the memory of
+// PostgreSQL long before their number is bounded.
+func TestLongStatementsAreNotKept(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t, 1)
+	long := "select count(*) from public.notes where id in (0" + strings.Repeat(", 1", 20_000) + ") and body is distinct from $1"
+	for range 2 {
+		if got := one(t, db, as("service_role", ""), long, "x"); got != "1" {
+			t.Errorf("the count is %s", got)
+		}
+	}
+	if got := one(t, db, nil, "select count(*) from pg_prepared_statements where length(statement) > 20000"); got != "0" {
+		t.Errorf("%s long statements are kept", got)
+	}
+	for i := range 200 { // of a middling length: their number alone would not bound them
+		one(t, db, nil, fmt.Sprintf("select %d /* %s */", i, strings.Repeat("x", 15<<10)))
+	}
+	var sum int
+	if _, err := fmt.Sscan(one(t, db, nil, "select sum(length(statement)) from pg_prepared_statements"), &sum); err != nil || sum > 1<<20+1<<10 {
+		t.Errorf("%d bytes of statements are kept: %v", sum, err)
+	}
+}
+
 func TestTx(t *testing.T) {
 	t.Parallel()
 	db, srv := open(t, 1)
