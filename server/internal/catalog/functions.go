@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -48,8 +49,19 @@ func (l *loader) readFunctions(s *Snapshot, schemas []string) {
 		s.Functions[name] = append(s.Functions[name], f)
 	}
 	for _, list := range s.Functions {
-		slices.SortStableFunc(list, func(a, b *Function) int { return len(a.Parameters) - len(b.Parameters) })
+		slices.SortStableFunc(list, compareOverloads)
 	}
+}
+
+// compareOverloads puts the function with fewer parameters first, then goes by
+// the names and types: candidates are told in this order.
+func compareOverloads(a, b *Function) int {
+	if c := cmp.Compare(len(a.Parameters), len(b.Parameters)); c != 0 {
+		return c
+	}
+	return slices.CompareFunc(a.Parameters, b.Parameters, func(p, q Parameter) int {
+		return cmp.Or(strings.Compare(p.Name, q.Name), strings.Compare(p.TypeName, q.TypeName))
+	})
 }
 
 // parameters reads the input parameters. A function with unnamed parameters

@@ -165,3 +165,24 @@ func TestComputedColumns(t *testing.T) {
 	c.send(t, "PATCH", "/items?shout=eq.TWO&select=shout", `{"name":"deux"}`, "Prefer: return=representation").want(t, 200, `[{"shout":"DEUX"}]`)
 	c.get(t, "/items?select=count").want(t, 200, `[{"count":3}]`)
 }
+
+func TestUnnamedParameters(t *testing.T) {
+	t.Parallel()
+	f := start(t, `create function echo(text) returns text immutable language sql as 'select $1';
+		create function choose() returns int immutable language sql as 'select 1';
+		create function choose(text default 'd') returns text immutable language sql as 'select $1';
+		create function choose(int default 2) returns int immutable language sql as 'select 2';
+		create function lone(text default 'd') returns text immutable language sql as 'select $1';
+		create function twins(a text) returns int immutable language sql as 'select 1';
+		create function twins(a int) returns int immutable language sql as 'select 2'`)
+	c := f.as(t, "anon", nil)
+	c.post(t, "/rpc/echo", `{"": "x"}`).want(t, 200, `"{\"\": \"x\"}"`)
+	c.post(t, "/rpc/echo", `plain`, "Content-Type: text/plain").want(t, 200, `"plain"`)
+	c.post(t, "/rpc/echo", `=x`, "Content-Type: application/x-www-form-urlencoded").want(t, 200, `"{\"\":\"x\"}"`)
+	c.post(t, "/rpc/choose", `{"":"x"}`).want(t, 200, `"{\"\":\"x\"}"`)
+	c.post(t, "/rpc/choose", `{}`).want(t, 300, `{"code":"PGRST203","details":null,"hint":"Try renaming the parameters or the function itself in the database so function overloading can be resolved",
+		"message":"Could not choose the best candidate function between: public.choose(), public.choose( => text)"}`)
+	c.post(t, "/rpc/lone", `{}`).want(t, 200, `"{}"`)
+	c.post(t, "/rpc/twins", `{"a":1}`).want(t, 300, `{"code":"PGRST203","details":null,"hint":"Try renaming the parameters or the function itself in the database so function overloading can be resolved",
+		"message":"Could not choose the best candidate function between: public.twins(a => integer), public.twins(a => text)"}`)
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -212,8 +213,8 @@ func (p *planner) callRows(f *catalog.Function, args []string) []sqlast.From {
 		}
 	}
 	switch pay := p.req.Payload; {
-	case len(f.Parameters) == 1 && f.Parameters[0].Name == "" && len(given) == 0 && pay != nil && takesWhole(f, pay.Media):
-		value := pay.JSON
+	case len(f.Parameters) == 1 && f.Parameters[0].Name == "":
+		value := p.wholeBody()
 		if f.Parameters[0].TypeName == "bytea" {
 			value = hexBytes(value)
 		}
@@ -240,6 +241,27 @@ func (p *planner) callRows(f *catalog.Function, args []string) []sqlast.From {
 	}
 	return append(from, sqlast.Sub{As: callName, Lateral: true,
 		Query: &sqlast.Select{Output: []sqlast.Output{{Expr: call, As: scalarName}}}})
+}
+
+// wholeBody is what a single unnamed parameter is given, whatever its type: the
+// body as it came, or the object of the arguments of a query string or a form.
+func (p *planner) wholeBody() []byte {
+	fields := p.req.Query.Arguments
+	if pay := p.req.Payload; pay != nil {
+		if pay.Fields == nil {
+			return pay.JSON
+		}
+		fields = pay.Fields
+	}
+	object := make(map[string]string, len(fields))
+	for _, a := range fields {
+		object[a.Name] = a.Value
+	}
+	body, err := json.Marshal(object)
+	if err != nil { // strings always have a JSON form
+		return []byte("{}")
+	}
+	return body
 }
 
 // argumentRow is the one row of the arguments in the body.
