@@ -40,7 +40,7 @@ func TestEphemeralCluster(t *testing.T) {
 		}
 	})
 	t.Run("settings", func(t *testing.T) {
-		for name, want := range map[string]string{"fsync": "off", "work_mem": "5MB", "dynamic_shared_memory_type": "mmap", "wal_level": "logical", "TimeZone": "UTC", "listen_addresses": "127.0.0.1", "server_encoding": "UTF8"} {
+		for name, want := range map[string]string{"fsync": "off", "work_mem": "5MB", "dynamic_shared_memory_type": "mmap", "wal_level": "logical", "TimeZone": "UTC", "compute_query_id": "on", "listen_addresses": "127.0.0.1", "server_encoding": "UTF8"} {
 			if got := queryString(t, cl, superuser, "postgres", "select current_setting($1)", name); got != want {
 				t.Errorf("%s = %q, want %q", name, got, want)
 			}

@@ -18,6 +18,7 @@ var cloneSettings = map[string]string{
 	"max_connections":                 "30",
 	"autovacuum":                      "off",
 	"jit":                             "off",
+	"compute_query_id":                "on", // a verbose plan tells it
 	"huge_pages":                      "off",
 	"dynamic_shared_memory_type":      "mmap",
 	"wal_level":                       "logical",
@@ -42,6 +43,7 @@ var durableSettings = map[string]string{
 	"max_connections":                 "100",
 	"autovacuum":                      "on",
 	"jit":                             "off",
+	"compute_query_id":                "on", // a verbose plan tells it
 	"huge_pages":                      "off",
 	"dynamic_shared_memory_type":      "mmap",
 	"wal_level":                       "logical",
