@@ -5,6 +5,7 @@ package pg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,6 @@ func (b *builder) initdb(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		<-ended
-		return ctx.Err()
+		return errors.Join(ctx.Err(), <-ended) // the end by our signal follows from the first
 	}
 }
