@@ -33,7 +33,7 @@ type Config struct {
 
 	Audience    string        // aud of users; default authenticated
 	DefaultRole string        // role of new users; default authenticated
-	AdminRoles  []string      // roles that may call admin endpoints; default service_role
+	AdminRoles  []string      // roles that may call admin endpoints; default service_role, supabase_admin
 	JWTExpiry   time.Duration // life of an access token; default one hour
 
 	DisableSignup    bool // no new users but those an admin makes
@@ -146,7 +146,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MFA.MaxFactors, 10)
 	c.Password.MinLength = max(c.Password.MinLength, 6)
 	if len(c.AdminRoles) == 0 {
-		c.AdminRoles = []string{"service_role"}
+		c.AdminRoles = []string{"service_role", "supabase_admin"}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
