@@ -99,7 +99,7 @@ func adminActor(r *http.Request) *User {
 func (h *Handler) claims(r *http.Request) (*gateway.Claims, error) {
 	c := gateway.CredentialsFrom(r.Context())
 	if c.Token == "" || strings.ContainsAny(c.Token, " \t") {
-		return nil, fail(http.StatusUnauthorized, codeNoAuthorization, "This endpoint requires a valid Bearer token")
+		return nil, errNoBearer()
 	}
 	if c.Err != nil {
 		return nil, badToken(c.Err)
@@ -109,6 +109,10 @@ func (h *Handler) claims(r *http.Request) (*gateway.Claims, error) {
 		return nil, badToken(te)
 	}
 	return c.Claims, nil
+}
+
+func errNoBearer() *Error {
+	return fail(http.StatusUnauthorized, codeNoAuthorization, "This endpoint requires a valid Bearer token")
 }
 
 func badToken(e *gateway.TokenError) *Error {
@@ -150,6 +154,9 @@ func (h *Handler) authenticate(r *http.Request) (*caller, error) {
 		return nil, err
 	}
 	if claims.Subject == "" {
+		if gateway.CredentialsFrom(r.Context()).KeyAsToken {
+			return nil, errNoBearer()
+		}
 		return nil, forbidden(codeBadJWT, "invalid claim: missing sub claim")
 	}
 	userID, ok := parseID(claims.Subject)

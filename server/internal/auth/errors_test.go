@@ -286,6 +286,20 @@ func TestAuthenticationErrors(t *testing.T) {
 			f.do(t, q).refused(t, c.status, c.code, c.message)
 		})
 	}
+	t.Run("a key and no token", func(t *testing.T) {
+		for _, c := range []struct {
+			key           string
+			status        int
+			code, message string
+		}{
+			{f.keys.AnonKey, 401, "no_authorization", "This endpoint requires a valid Bearer token"},
+			{f.keys.ServiceRoleKey, 401, "no_authorization", "This endpoint requires a valid Bearer token"},
+			{f.keys.PublishableKey, 403, "bad_jwt", "invalid claim: missing sub claim"},
+		} {
+			f.do(t, request{method: "POST", path: "/factors", token: "none", header: map[string]string{"Apikey": c.key},
+				body: map[string]any{"factor_type": "totp"}}).refused(t, c.status, c.code, c.message)
+		}
+	})
 	t.Run("accepted", func(t *testing.T) {
 		for name, q := range map[string]request{
 			"lower case scheme":   {path: "/user", header: map[string]string{"Authorization": "bearer " + u.token}},

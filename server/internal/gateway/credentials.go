@@ -28,6 +28,9 @@ type Credentials struct {
 	Bare string
 	// ByKey says that the token came from an API key and not from a user.
 	ByKey bool
+	// KeyAsToken says that the apikey itself is the token, because there was
+	// no other. The platform's gateway passes such a key on without a scheme.
+	KeyAsToken bool
 }
 
 type credentialsKey struct{}
@@ -60,8 +63,10 @@ func (g *Gateway) credentials(r *http.Request) *Credentials {
 		c.Token, presented = token, true
 	}
 	if c.Token == "" && !presented && c.Bare == "" && (header == "" || c.ByKey) {
-		c.Token = g.keyToken(apiKey(r))
+		key := apiKey(r)
+		c.Token = g.keyToken(key)
 		c.ByKey = c.Token != ""
+		c.KeyAsToken = c.ByKey && c.Token == key
 	}
 	if c.Token == "" && !presented {
 		return c

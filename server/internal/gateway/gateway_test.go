@@ -234,6 +234,7 @@ func TestCredentials(t *testing.T) {
 		query          string
 		role           string // "" is none
 		byKey, refused bool
+		asToken        bool
 	}{
 		{name: "nothing"},
 		{name: "a user's token", auth: "Bearer " + user, role: "authenticated"},
@@ -245,9 +246,10 @@ func TestCredentials(t *testing.T) {
 		{name: "publishable key as bearer alone", auth: "Bearer " + k.PublishableKey, role: "anon", byKey: true},
 		{name: "unknown opaque bearer, known key", auth: "Bearer sb_secret_nonsense", key: k.PublishableKey, role: "anon", byKey: true},
 		{name: "unknown opaque bearer alone", auth: "Bearer sb_secret_nonsense"},
-		{name: "legacy key", key: k.ServiceRoleKey, role: "service_role", byKey: true},
+		{name: "legacy key", key: k.ServiceRoleKey, role: "service_role", byKey: true, asToken: true},
+		{name: "unknown opaque bearer, legacy key", auth: "Bearer sb_secret_nonsense", key: k.AnonKey, role: "anon", byKey: true, asToken: true},
 		{name: "unknown key", key: "nonsense"},
-		{name: "key of another project", key: user + "x", byKey: true, refused: true},
+		{name: "key of another project", key: user + "x", byKey: true, refused: true, asToken: true},
 		{name: "key in the query", query: "apikey=" + k.SecretKey, role: "service_role", byKey: true},
 		{name: "another scheme", auth: "Basic abc"},
 		{name: "another scheme beside a key", auth: "Basic abc", key: k.SecretKey},
@@ -267,8 +269,8 @@ func TestCredentials(t *testing.T) {
 			if got.Claims != nil {
 				role = got.Claims.Role
 			}
-			if role != c.role || got.ByKey != c.byKey || (got.Err != nil) != c.refused {
-				t.Errorf("role %q, by key %t, error %v", role, got.ByKey, got.Err)
+			if role != c.role || got.ByKey != c.byKey || got.KeyAsToken != c.asToken || (got.Err != nil) != c.refused {
+				t.Errorf("role %q, by key %t, key as token %t, error %v", role, got.ByKey, got.KeyAsToken, got.Err)
 			}
 			if strings.Contains(seen.URL.RawQuery, "apikey") {
 				t.Error("the key stayed in the query")
