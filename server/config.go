@@ -131,6 +131,10 @@ type AuthConfig struct {
 	RedirectURLs []string      // further targets; * and ** as in the platform's allow list
 	Issuer       string        // iss of access tokens; "" means PublicURL + /auth/v1
 	JWTExpiry    time.Duration // life of an access token
+	// SigningKeys are JWKs as in the platform's signing keys file: the first
+	// asymmetric one that may sign signs access tokens, and tokens and API keys
+	// signed with any of them, or with the JWT secret, are accepted.
+	SigningKeys []byte
 
 	DisableSignup    bool
 	AnonymousSignIns bool
@@ -237,6 +241,9 @@ func (c *Config) validate() error {
 	}
 	if c.Keys.JWTSecret == "" {
 		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")
+	}
+	if _, err := c.Auth.keySet(nil); err != nil {
+		return err
 	}
 	return nil
 }

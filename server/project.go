@@ -96,6 +96,13 @@ func (c *Config) loadAuth(p *project.Project) error {
 		DisableTOTPVerify: !t.MFA.TOTP.VerifyEnabled,
 		MaxFactors:        t.MFA.MaxEnrolledFactors,
 	}
+	if t.SigningKeysPath != "" {
+		keys, err := p.ReadFile(t.SigningKeysPath)
+		if err != nil {
+			return fmt.Errorf("the signing keys auth.signing_keys_path: %w", err)
+		}
+		a.SigningKeys = keys
+	}
 	return a.loadTemplates(p)
 }
 

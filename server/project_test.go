@@ -25,6 +25,7 @@ func TestLoadProject(t *testing.T) {
 		}
 	}
 	write("templates/invite.html", "<p>{{ .Token }}</p>")
+	write("signing_keys.json", "[]")
 	write("config.toml", `
 project_id = "shop"
 [api]
@@ -43,6 +44,7 @@ enable_signup = false
 minimum_password_length = 9
 password_requirements = "letters_digits"
 refresh_token_reuse_interval = 0
+signing_keys_path = "./signing_keys.json"
 [auth.email]
 enable_confirmations = true
 otp_length = 8
@@ -73,6 +75,7 @@ subject = "Bye"
 		{"quickstart", c.Quickstart, false},
 		{"site", c.Auth.SiteURL, "https://shop.example"},
 		{"expiry", c.Auth.JWTExpiry, time.Minute},
+		{"signing keys", string(c.Auth.SigningKeys), "[]"},
 		{"sign-up", c.Auth.DisableSignup, true},
 		{"password length", c.Auth.Password.MinLength, 9},
 		{"password sets", len(c.Auth.Password.RequiredCharacters), 2},

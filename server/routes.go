@@ -17,8 +17,16 @@ import (
 
 // routes makes and starts the dialects and puts them behind the gateway.
 func (s *Server) routes(ctx context.Context) (http.Handler, error) {
-	keys := gateway.KeySet{gateway.SecretKey(s.keys.JWTSecret)}
+	secret := gateway.KeySet{gateway.SecretKey(s.keys.JWTSecret)}
+	keys, err := s.cfg.Auth.keySet(secret)
+	if err != nil {
+		return nil, err
+	}
 	signer, err := gateway.NewSigner(keys)
+	if err != nil {
+		return nil, err
+	}
+	urlSigner, err := gateway.NewSigner(secret) // signed URLs stay with the secret, as the platform's
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +42,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	s.storage, err = storage.New(storage.Config{
-		DB: s.db.api, Blobs: blobs, Signer: signer, Verifier: verifier,
+		DB: s.db.api, Blobs: blobs, Signer: urlSigner, Verifier: verifier,
 		FileSizeLimit: s.cfg.Storage.FileSizeLimit, Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
@@ -51,6 +59,18 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	}}
 	gw := gateway.New(gateway.Config{Keys: s.keys, Verifier: verifier, Logger: s.cfg.Logger.With("target", "http")})
 	return gw.Wrap(mux), nil
+}
+
+// keySet is the signing keys, which come first to sign, and secret.
+func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
+	if len(a.SigningKeys) == 0 {
+		return secret, nil
+	}
+	set, err := gateway.ParseKeySet(a.SigningKeys)
+	if err != nil {
+		return nil, err
+	}
+	return append(set, secret...), nil
 }
 
 func (s *Server) restConfig() rest.Config {
