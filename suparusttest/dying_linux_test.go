@@ -31,23 +31,25 @@ func users() map[string]*syscall.SysProcAttr {
 	return u
 }
 
+// way is a way for a test process to end.
+type way struct {
+	name   string
+	args   []string
+	signal os.Signal
+	passes bool
+}
+
 // TestWaysOfDying ends a test process in every way there is and counts what is
 // left of its servers and of the databases that were made ready.
 func TestWaysOfDying(t *testing.T) {
 	t.Parallel()
-	ways := []struct {
-		name   string
-		args   []string
-		signal os.Signal
-		passes bool
-	}{
+	ways := []way{
 		{name: "pass", passes: true},
 		{name: "without Main", passes: true},
 		{name: "fail"},
 		{name: "fatal in goroutine"},
 		{name: "panic"},
 		{name: "panic in goroutine"},
-		{name: "timeout", args: []string{"-test.timeout=8s"}},
 		{name: "exit"},
 		{name: "SIGINT", signal: syscall.SIGINT},
 		{name: "SIGTERM", signal: syscall.SIGTERM},
@@ -56,27 +58,36 @@ func TestWaysOfDying(t *testing.T) {
 	for user, attr := range users() {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
+			// takes its time, which is long enough for a busy machine to have the servers up before
+			timeout := way{name: "timeout", args: []string{"-test.timeout=12s"}}.try(t, attr, homeFor(t, attr))
 			home := homeFor(t, attr) // shared, so that the template is built once
 			for _, w := range ways {
-				t.Run(w.name, func(t *testing.T) {
-					c := startChild(t, w.name, childOptions{args: w.args, attr: attr, dir: home})
-					left := inspect(t, c.report(t))
-					c.proceed(t)
-					if w.signal != nil {
-						if err := c.cmd.Process.Signal(w.signal); err != nil {
-							t.Fatal(err)
-						}
-					}
-					if err := c.cmd.Wait(); w.passes != (err == nil) {
-						t.Errorf("the child ended with %v", err)
-					}
-					eventually(t, patience, left.check)
-					if entries, err := os.ReadDir(filepath.Join(home, "tmp")); err != nil || len(entries) > 0 {
-						t.Errorf("left in the temporary directory: %v, %v", entries, err)
-					}
-				})
+				t.Run(w.name, func(t *testing.T) { w.try(t, attr, home)(t) })
 			}
+			t.Run("timeout", timeout)
 		})
+	}
+}
+
+// try starts a child, has it end, and returns what checks the end.
+func (w way) try(t *testing.T, attr *syscall.SysProcAttr, home string) (ended func(t *testing.T)) {
+	t.Helper()
+	c := startChild(t, w.name, childOptions{args: w.args, attr: attr, dir: home})
+	left := inspect(t, c.report(t))
+	c.proceed(t)
+	if w.signal != nil {
+		if err := c.cmd.Process.Signal(w.signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func(t *testing.T) {
+		if err := c.cmd.Wait(); w.passes != (err == nil) {
+			t.Errorf("the child ended with %v", err)
+		}
+		eventually(t, patience, left.check)
+		if entries, err := os.ReadDir(filepath.Join(home, "tmp")); err != nil || len(entries) > 0 {
+			t.Errorf("left in the temporary directory: %v, %v", entries, err)
+		}
 	}
 }
 
