@@ -335,7 +335,7 @@ func TestAuthenticationErrors(t *testing.T) {
 				f.do(t, request{path: "/admin/users", token: c.token}).refused(t, c.status, c.code, c.message)
 			})
 		}
-		for _, token := range []string{f.keys.ServiceRoleKey, f.keys.SecretKey, f.sign(t, map[string]any{"role": "service_role"})} {
+		for _, token := range []string{f.keys.ServiceRoleKey, f.keys.SecretKey, f.sign(t, map[string]any{"role": "service_role"}), f.sign(t, map[string]any{"role": "supabase_admin"})} {
 			f.do(t, request{path: "/admin/users", token: token}).ok(t, 200)
 		}
 	})
