@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/rest"
 	"github.com/suparust/suparust/server/internal/storage"
@@ -44,6 +45,7 @@ type Server struct {
 	cleanup  func()
 	serving  sync.WaitGroup
 	failed   chan error
+	patience time.Duration // with clients; see clientPatience
 
 	mu      sync.Mutex
 	started bool
@@ -71,7 +73,7 @@ func New(c Config) (*Server, error) {
 	if c.Mail == nil {
 		c.Mail = mail.NewBox(0)
 	}
-	return &Server{cfg: c, keys: keys, mail: c.Mail, failed: make(chan error, 1)}, nil
+	return &Server{cfg: c, keys: keys, mail: c.Mail, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are
@@ -112,7 +114,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.http = &http.Server{
-		Handler:           handler,
+		Handler:           httpx.Patient(handler, s.patience),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       61 * time.Second,
 		MaxHeaderBytes:    128 << 10,
@@ -128,6 +130,10 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// clientPatience is how long a client may stand still in the middle of a
+// request's body or of its answer.
+const clientPatience = time.Minute
 
 // listen binds the API's port before anything else is started, so that a taken
 // one costs nothing.

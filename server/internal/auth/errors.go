@@ -171,6 +171,8 @@ func asError(err error) *Error {
 		return e
 	case errors.As(err, &tooLarge):
 		return fail(http.StatusRequestEntityTooLarge, codeTooLarge, "Request body too large (max %d bytes)", tooLarge.Limit)
+	case errors.Is(err, httpx.ErrStalled):
+		return fail(http.StatusRequestTimeout, "request_timeout", "The request body did not arrive")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, session.ErrPoolTimeout):
 		return &Error{Status: http.StatusGatewayTimeout, Code: "request_timeout", Cause: err,
 			Message: "Processing this request timed out, please retry after a moment."}

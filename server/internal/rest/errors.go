@@ -107,6 +107,9 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 	case errors.As(err, &large):
 		return &Error{Code: "PGRST102", Status: http.StatusRequestEntityTooLarge, Message: "The request body is too large",
 			Details: fmt.Sprintf("At most %d bytes are accepted.", large.Limit), Hint: "Split the rows over several requests."}
+	case errors.Is(err, httpx.ErrStalled):
+		return &Error{Code: "PGRST102", Status: http.StatusRequestTimeout, Message: "The request body did not arrive",
+			Hint: "Send the whole body without pauses."}
 	case errors.As(err, &answer):
 		return &Error{Code: "PGRSTX00", Status: http.StatusInternalServerError, Message: "The response is too large",
 			Details: fmt.Sprintf("At most %d bytes are sent.", answer.MaxExpectedBodyLen), Hint: "Ask for fewer rows or columns: use limit, offset and select."}

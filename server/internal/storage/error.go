@@ -73,6 +73,9 @@ func (h *Handler) toError(ctx context.Context, err error) *Error {
 		return e
 	case errors.As(err, &big):
 		return &Error{HTTP: 413, Status: 413, Name: "FastifyError", Code: "InvalidRequest", Message: "Request body is too large"}
+	case errors.Is(err, httpx.ErrStalled):
+		return &Error{HTTP: 408, Status: 408, Name: "InvalidRequest", Code: "InvalidRequest", Cause: err,
+			Message: "The request body did not arrive: send it without pauses"}
 	case ctx.Err() != nil:
 		return &Error{HTTP: 499, Status: 499, Name: "Request aborted", Code: "Aborted", Message: "Request aborted", Cause: err}
 	case errors.As(err, &pg):

@@ -1,0 +1,130 @@
+package httpx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// ErrStalled says that a client stopped sending the body it had announced.
+var ErrStalled = errors.New("the request body stopped coming")
+
+// progress is how many bytes of an answer must leave within the patience.
+const progress = 1 << 20
+
+// Patient lets a client be slow but not stand still: a body of which nothing
+// comes for the time of patience ends in ErrStalled, and an answer that is not
+// taken for as long ends its connection. However long a request takes as a
+// whole, and a handler to answer it, is not bounded by it.
+func Patient(next http.Handler, patience time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := conn{ctl: http.NewResponseController(w), patience: patience}
+		c.write(time.Time{}) // that of the connection's last request
+		var body *patientBody
+		if r.Body != nil && r.Body != http.NoBody {
+			body = &patientBody{ReadCloser: r.Body, conn: c}
+			r2 := *r
+			r2.Body = body
+			r = &r2
+		}
+		defer func() { // what the server itself still reads, and then writes
+			now := time.Now()
+			c.write(now.Add(2 * patience))
+			switch {
+			case body == nil, body.ended:
+			case body.stalled:
+				c.read(now)
+			default:
+				c.read(now.Add(patience))
+			}
+		}()
+		next.ServeHTTP(&patientWriter{ResponseWriter: w, conn: c}, r)
+	})
+}
+
+// conn sets the deadlines of a request's connection. A connection that has
+// none, such as a test's, has no client to wait for.
+type conn struct {
+	ctl      *http.ResponseController
+	patience time.Duration
+}
+
+func (c conn) read(t time.Time)  { _ = c.ctl.SetReadDeadline(t) }
+func (c conn) write(t time.Time) { _ = c.ctl.SetWriteDeadline(t) }
+
+type patientBody struct {
+	io.ReadCloser
+	conn    conn
+	ended   bool
+	stalled bool
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return b.ReadCloser.Read(p)
+	}
+	b.conn.read(time.Now().Add(b.conn.patience))
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		b.stalled = true
+		err = fmt.Errorf("%w for %s", ErrStalled, b.conn.patience)
+	default:
+		// from here on the server waits for the client's next request, for
+		// as long as the handler takes
+		b.ended = true
+		b.conn.read(time.Time{})
+	}
+	return n, err
+}
+
+type patientWriter struct {
+	http.ResponseWriter
+	conn conn
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *patientWriter) extend() { w.conn.write(time.Now().Add(w.conn.patience)) }
+
+func (w *patientWriter) WriteHeader(status int) {
+	w.extend()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *patientWriter) Write(p []byte) (n int, err error) {
+	for {
+		w.extend()
+		var m int
+		m, err = w.ResponseWriter.Write(p[:min(len(p), progress)])
+		n += m
+		if p = p[m:]; err != nil || len(p) == 0 {
+			return n, err
+		}
+	}
+}
+
+// ReadFrom copies in pieces that the kernel can send from a file. It knows one
+// limit around the file only, so a second one takes the place of the first.
+func (w *patientWriter) ReadFrom(r io.Reader) (n int64, err error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		limited = &io.LimitedReader{R: r, N: 1<<63 - 1}
+	}
+	for limited.N > 0 {
+		w.extend()
+		piece := &io.LimitedReader{R: limited.R, N: min(limited.N, progress)}
+		m, err := io.Copy(w.ResponseWriter, piece)
+		n += m
+		limited.N -= m
+		if err != nil || piece.N > 0 {
+			return n, err
+		}
+	}
+	return n, nil
+}
