@@ -2,6 +2,7 @@ package session
 
 import (
 	"container/list"
+	"context"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,10 @@ type conn struct {
 	lru      *list.List               // front is the most recently used
 	text     int                      // length of all their texts
 	seq      int
+	// evicted are the names of statements that PostgreSQL still holds; the
+	// first closing of them have been sent to it.
+	evicted []string
+	closing int
 }
 
 type statement struct {
@@ -52,7 +57,7 @@ func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte) []*
 		return nil
 	}
 	for c.lru.Len() > 0 && (c.lru.Len() >= maxPrepared || c.text+len(key) > maxAllPrepared) {
-		c.evict(p)
+		c.evict()
 	}
 	c.text += len(key)
 	c.seq++
@@ -71,11 +76,29 @@ func (s *statement) execute(p *pgconn.Pipeline, params [][]byte) {
 	p.SendQueryPrepared(s.name, params, nil, nil)
 }
 
-func (c *conn) evict(p *pgconn.Pipeline) {
+func (c *conn) evict() {
 	e := c.lru.Back()
 	st := e.Value.(*statement)
 	c.remove(e, st)
-	p.SendDeallocate(st.name)
+	c.evicted = append(c.evicted, st.name)
+}
+
+// start begins a pipeline with the end of the statements that earlier ones
+// have evicted: behind anything that can fail it might be skipped, and the
+// statements would add up on the server.
+func (c *conn) start(ctx context.Context) *pgconn.Pipeline {
+	p := c.pg.PgConn().StartPipeline(ctx)
+	for _, name := range c.evicted {
+		p.SendDeallocate(name)
+	}
+	c.closing = len(c.evicted)
+	return p
+}
+
+// synced notes that what start sent has left.
+func (c *conn) synced() {
+	c.evicted = append(c.evicted[:0], c.evicted[c.closing:]...)
+	c.closing = 0
 }
 
 // forget drops a statement whose preparation failed.

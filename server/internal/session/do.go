@@ -74,7 +74,7 @@ func staleStatement(err error) bool {
 }
 
 func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
-	p := c.pg.PgConn().StartPipeline(ctx)
+	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p, first: -1}
 	if o.Rollback {
 		p.SendQueryParams("begin", nil, nil, nil, nil)
@@ -153,6 +153,8 @@ func (r *reader) run() ([]Result, error) {
 	}
 	if err := r.pipeline.Sync(); err != nil {
 		note(err)
+	} else {
+		r.conn.synced()
 	}
 	results := make([]Result, 0, r.count)
 	for n, described := 0, 0; ; {

@@ -221,6 +221,24 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 	}
 }
 
+// A statement that makes room for one that is never reached goes nevertheless.
+func TestPreparedStatementsOfFailuresAreBounded(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t, 1)
+	fails := session.Statement{SQL: "select 1 / $1::int", Params: [][]byte{[]byte("0")}}
+	for i := range 900 {
+		unseen := session.Statement{SQL: fmt.Sprintf("select %d", -i)}
+		if _, err := db.Do(t.Context(), nil, session.Options{}, fails, unseen); code(err) != "22012" {
+			t.Fatal(err)
+		}
+		one(t, db, nil, fmt.Sprintf("select %d", i))
+	}
+	var n int
+	if _, err := fmt.Sscan(one(t, db, nil, "select count(*) from pg_prepared_statements"), &n); err != nil || n > 520 {
+		t.Errorf("%d statements are prepared: %v", n, err)
+	}
+}
+
 // Long statements are run and not kept: their plans would fill the memory of
 // PostgreSQL long before their number is bounded.
 func TestLongStatementsAreNotKept(t *testing.T) {

@@ -76,7 +76,7 @@ func scopeComment(s *Settings) string {
 }
 
 func (c *conn) begin(ctx context.Context, s *Settings) error {
-	p := c.pg.PgConn().StartPipeline(ctx)
+	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p}
 	p.SendQueryParams("begin", nil, nil, nil, nil)
 	if s != nil {
