@@ -250,7 +250,7 @@ func servedType(mime string) string {
 	switch {
 	case mime == "":
 		return defaultType
-	case strings.Contains(mime, "text/html"):
+	case strings.Contains(strings.ToLower(mime), "text/html"):
 		return "text/plain"
 	default:
 		return mime

@@ -13,6 +13,7 @@ func TestDownload(t *testing.T) {
 	a.put("open/dir/a b.txt", content, headers{"Cache-Control": "max-age=60", "Content-Type": "text/plain;charset=UTF-8"})
 	a.put("closed/k", content)
 	a.put("open/page", "<p>", headers{"Content-Type": "text/html; charset=utf-8"})
+	a.put("open/loud", "<p>", headers{"Content-Type": "Text/HTML"})
 	a.put("open/image", "<svg>", headers{"Content-Type": "image/svg+xml", "X-Robots-Tag": "noindex"})
 	a.put("open/none", "")
 	const path = "/object/public/open/dir/a%20b.txt"
@@ -32,8 +33,10 @@ func TestDownload(t *testing.T) {
 				t.Errorf("%v", r)
 			}
 		}
-		if got := a.do("GET", "/object/public/open/page", "", nil).header.Get("Content-Type"); got != "text/plain" {
-			t.Errorf("HTML is served as %q", got)
+		for _, page := range []string{"page", "loud"} { // browsers do not care about case
+			if got := a.do("GET", "/object/public/open/"+page, "", nil).header.Get("Content-Type"); got != "text/plain" {
+				t.Errorf("HTML is served as %q", got)
+			}
 		}
 		r := a.do("GET", "/object/public/open/image", "", nil)
 		if r.header.Get("Content-Type") != "image/svg+xml" || r.header.Get("X-Robots-Tag") != "noindex" {
