@@ -126,16 +126,14 @@ func unbounded(name string) string {
 }
 
 func (l *loader) returns(returned uint32, set bool, modes []byte) (ReturnKind, *Name) {
-	composite := returned == oidRecord
+	// a record whose columns nothing declares is a value
+	composite := false
 	var relation *Name
-	base := l.baseType(returned)
-	if t := l.types[returned]; t.kind == 'c' {
+	if base := l.baseType(returned); l.types[base].kind == 'c' {
 		composite = true
-		if rel := l.byType[returned]; rel != nil {
+		if rel := l.byType[base]; rel != nil {
 			relation = &rel.Name
 		}
-	} else if l.types[base].kind == 'c' {
-		composite = true
 	}
 	for _, m := range textArray(modes) {
 		if m == "o" || m == "b" || m == "t" {

@@ -186,3 +186,20 @@ func TestUnnamedParameters(t *testing.T) {
 	c.post(t, "/rpc/twins", `{"a":1}`).want(t, 300, `{"code":"PGRST203","details":null,"hint":"Try renaming the parameters or the function itself in the database so function overloading can be resolved",
 		"message":"Could not choose the best candidate function between: public.twins(a => integer), public.twins(a => text)"}`)
 }
+
+func TestRecordsAndDomains(t *testing.T) {
+	t.Parallel()
+	f := start(t, callSchema+`create domain item as items;
+		create function ret_item() returns item stable language sql as 'select row(i.*)::item from items i where id = 2';
+		create function ret_undeclared() returns record stable language sql as 'select id, name from items where id = 1';
+		create function ret_undeclared_rows() returns setof record stable language sql as 'select id, name from items where id < 3 order by id';
+		create function words(items) returns tsvector immutable language sql as $$ select to_tsvector('simple', $1.name) $$`)
+	c := f.as(t, "service_role", nil)
+	c.post(t, "/rpc/ret_item?select=id,up:parent(name)", `{}`).want(t, 200, `{"id":2,"up":{"name":"one"}}`)
+	c.post(t, "/rpc/ret_undeclared", `{}`).want(t, 200, `{"id":1,"name":"one"}`)
+	c.post(t, "/rpc/ret_undeclared_rows", `{}`).want(t, 200, `[{"id":1,"name":"one"},{"id":2,"name":"two"}]`)
+	c.get(t, "/items?select=id,words&words=fts(simple).two").want(t, 200, `[{"id":2,"words":"'two':1"}]`)
+	c.get(t, "/items?select=id&name=fts(simple).two").want(t, 200, `[{"id":2}]`)
+	c.post(t, "/rpc/ret_nul", `x`, "Content-Type: text/plain").want(t, 404, `{"code":"PGRST202","hint":null,"message":"Could not find the function public.ret_nul in the schema cache",
+		"details":"Searched for the function public.ret_nul with a single unnamed text parameter, but no matches were found in the schema cache."}`)
+}

@@ -111,7 +111,9 @@ func functionNotFound(s *catalog.Snapshot, r *request.Request, args []string) *r
 	}
 	e.Message = fmt.Sprintf("Could not find the function %s%s in the schema cache", full, shown)
 	e.Details = fmt.Sprintf("Searched for the function %s%s%s, but no matches were found in the schema cache.", full, with, single)
-	e.Hint = functionHint(s, r, args)
+	if r.Payload == nil || !r.Payload.Raw {
+		e.Hint = functionHint(s, r, args)
+	}
 	return e
 }
 

@@ -88,7 +88,7 @@ func (n *ReadPlan) compare(f *request.Filter) sqlast.Expr {
 		if e.HasConfig {
 			config = []sqlast.Expr{sqlast.Param(e.Config)}
 		}
-		if !n.isTSVector(f.Field) {
+		if n.needsTSVector(f.Field) {
 			field = sqlast.Call{Fn: sqlast.FnToTSVector, Args: append(config[:len(config):len(config)], field)}
 		}
 		query := sqlast.Call{Fn: ftsFunctions[e.Op], Args: append(config[:len(config):len(config)], sqlast.Param(e.Value))}
@@ -102,12 +102,14 @@ func (n *ReadPlan) compare(f *request.Filter) sqlast.Expr {
 	return negate(e.Not, out)
 }
 
-func (n *ReadPlan) isTSVector(f request.Field) bool {
-	if n.Columns == nil || len(f.Path) > 0 {
+// needsTSVector is true for the columns that have to be made text search vectors
+// first. The type of a computed column is not known: it is searched as it is.
+func (n *ReadPlan) needsTSVector(f request.Field) bool {
+	if n.Columns == nil {
 		return false
 	}
 	c := n.Columns.Column(f.Name)
-	return c != nil && c.TSVector
+	return c != nil && !c.TSVector
 }
 
 // arrayLiteral is the text of an array of texts; every element is quoted.
