@@ -101,6 +101,18 @@ func TestEmbeddingErrors(t *testing.T) {
 		{"cardinality":"many-to-one","embedding":"messages with users","relationship":"messages_sender_fk using messages(sender) and users(id)"}],
 		"hint":"Try changing 'users' to one of the following: 'users!messages_receiver_fk', 'users!messages_sender_fk'. Find the desired relationship in the 'details' key.",
 		"message":"Could not embed because more than one relationship was found for 'messages' and 'users'"}`)
+	f.exec(t, `create table teams(id int primary key, lead int);
+		create table players(id int primary key, team_id int constraint a_team references teams);
+		alter table teams add constraint b_lead foreign key (lead) references players;
+		create table games(home int constraint g_home references teams, away int constraint g_away references teams,
+			player int constraint g_player references players, primary key (home, away, player))`)
+	c.get(t, "/players?select=teams(id)").want(t, 300, `{"code":"PGRST201","details":[
+		{"cardinality":"one-to-many","embedding":"players with teams","relationship":"b_lead using players(id) and teams(lead)"},
+		{"cardinality":"many-to-one","embedding":"players with teams","relationship":"a_team using players(team_id) and teams(id)"},
+		{"cardinality":"many-to-many","embedding":"players with teams","relationship":"games using g_player(player) and g_away(away)"},
+		{"cardinality":"many-to-many","embedding":"players with teams","relationship":"games using g_player(player) and g_home(home)"}],
+		"hint":"Try changing 'teams' to one of the following: 'teams!b_lead', 'teams!a_team', 'teams!games', 'teams!games'. Find the desired relationship in the 'details' key.",
+		"message":"Could not embed because more than one relationship was found for 'players' and 'teams'"}`)
 	c.get(t, "/users?select=id,secrets(id)").wantCode(t, 400, "PGRST200")
 	c.get(t, "/messages?select=id,users!nope(name)").want(t, 400, `{"code":"PGRST200","hint":null,"message":"Could not find a relationship between 'messages' and 'users' in the schema cache",
 		"details":"Searched for a foreign key relationship between 'messages' and 'users' using the hint 'nope' in the schema 'public', but no matches were found."}`)
@@ -117,8 +129,10 @@ func TestAggregates(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create table shops(id int primary key, city text);
 		create table sales(id int primary key, shop_id int references shops(id), price numeric, kind text, data jsonb);
+		create table notes(id int primary key, sale_id int references sales(id));
 		insert into shops values (1, 'x'), (2, 'y');
-		insert into sales values (1, 1, 5, 'a', '{"n":1}'), (2, 1, 7, 'b', '{"n":2}'), (3, 2, 9, 'a', '{"n":3}')`)
+		insert into sales values (1, 1, 5, 'a', '{"n":1}'), (2, 1, 7, 'b', '{"n":2}'), (3, 2, 9, 'a', '{"n":3}');
+		insert into notes select n, n from generate_series(1, 3) n`)
 	f.configure(t, "db_aggregates_enabled", "true")
 	c := f.as(t, "service_role", nil)
 	for _, q := range []struct{ path, want string }{
@@ -132,6 +146,7 @@ func TestAggregates(t *testing.T) {
 		{"/sales?select=...shops(city),price.sum()&order=shops(city)", `[{"city":"x","sum":12},{"city":"y","sum":9}]`},
 		{"/sales?select=kind,...shops(id.max())&order=kind", `[{"kind":"a","max":2},{"kind":"b","max":1}]`},
 		{"/sales?select=shops(city),price.sum()&kind=eq.b", `[{"shops":{"city":"x"},"sum":7}]`},
+		{"/notes?select=...sales(shops(city),price.sum())&id=lt.3", `[{"shops":{"city":"x"},"sum":12}]`},
 		{"/sales?select=*,count()&id=eq.2", `[{"id":2,"shop_id":1,"price":7,"kind":"b","data":{"n":2},"count":1}]`},
 	} {
 		t.Run(q.path, func(t *testing.T) { c.get(t, q.path).want(t, http.StatusOK, q.want) })

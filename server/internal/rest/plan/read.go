@@ -99,7 +99,7 @@ func (n *ReadPlan) outputs(expand bool) []output {
 		switch {
 		case c.Spread:
 			for _, o := range c.outputs(expand || c.spreadsMany()) {
-				lifted := output{name: o.name, star: o.star, agg: o.agg, aggCast: o.aggCast}
+				lifted := output{name: o.name, star: o.star, agg: o.agg, aggCast: o.aggCast, embed: o.embed}
 				if o.star {
 					lifted.expr = sqlast.Star{Of: sqlast.Ref{Name: c.Agg}}
 				} else {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -110,6 +111,11 @@ type candidate struct {
 func ambiguousRelationship(origin, target string, found []*catalog.Relationship) *request.Error {
 	var details []candidate
 	var hints []string
+	// the relationships to many rows are told first, those over a junction last
+	rank := func(r *catalog.Relationship) int {
+		return slices.Index([]catalog.Cardinality{catalog.OneToMany, catalog.ManyToOne, catalog.OneToOne, catalog.ManyToMany}, r.Cardinality)
+	}
+	slices.SortStableFunc(found, func(a, b *catalog.Relationship) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, r := range found {
 		c := candidate{Cardinality: r.Cardinality.String(), Embedding: r.Table.Name + " with " + r.Foreign.Name}
 		hint := r.Constraint
@@ -122,9 +128,7 @@ func ambiguousRelationship(origin, target string, found []*catalog.Relationship)
 				r.Table.Name, columnList(r.Columns, false), r.Foreign.Name, columnList(r.Columns, true))
 		}
 		details = append(details, c)
-		if text := fmt.Sprintf("'%s!%s'", r.Foreign.Name, hint); !slices.Contains(hints, text) {
-			hints = append(hints, text)
-		}
+		hints = append(hints, fmt.Sprintf("'%s!%s'", r.Foreign.Name, hint))
 	}
 	return &request.Error{Code: "PGRST201", Status: http.StatusMultipleChoices,
 		Message: fmt.Sprintf("Could not embed because more than one relationship was found for '%s' and '%s'", origin, target),
