@@ -21,8 +21,6 @@ type Credentials struct {
 	Claims *Claims
 	// Err says why the token was refused, nil when there is none or it is good.
 	Err *TokenError
-	// HasAuthorization says that an Authorization header was sent.
-	HasAuthorization bool
 	// Bare is the Authorization header when it names no scheme; only Storage
 	// takes it for a token.
 	Bare string
@@ -47,7 +45,6 @@ func CredentialsFrom(ctx context.Context) *Credentials {
 func (g *Gateway) credentials(r *http.Request) *Credentials {
 	c := &Credentials{}
 	header := r.Header.Get("Authorization")
-	c.HasAuthorization = header != ""
 	scheme, token, found := strings.Cut(strings.TrimSpace(header), " ")
 	token = strings.TrimSpace(token)
 	presented := false

@@ -37,8 +37,8 @@ func TestTokens(t *testing.T) {
 		a.do("GET", "/object/private/k", "", nil, headers{"Authorization": "Bearer " + tt.token}).noSuchBucket(t)
 		a.do("GET", "/object/info/private/k", "", nil, headers{"Authorization": "Bearer " + tt.token}).noSuchBucket(t)
 	}
-	a.do("GET", "/bucket", "", nil).fails(t, 400, "400", "Error", "headers must have required property 'authorization'", "InvalidRequest")
-	a.do("POST", "/object/private/k", "", "x").fails(t, 400, "400", "Error", "headers must have required property 'authorization'", "InvalidRequest")
+	a.do("GET", "/bucket", "", nil).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
+	a.do("POST", "/object/private/k", "", "x").fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
 
 	for name, h := range map[string]headers{
 		"lower case":  {"Authorization": "bearer " + a.service},
