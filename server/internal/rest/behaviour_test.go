@@ -198,6 +198,16 @@ func TestExplain(t *testing.T) {
 	if want := `application/vnd.pgrst.plan+json; for="application/vnd.pgrst.object+json"; options=analyze|verbose; charset=utf-8`; r.header.Get("Content-Type") != want {
 		t.Errorf("Content-Type is %s", r.header.Get("Content-Type"))
 	}
+	for asked, shown := range map[string]string{
+		"application/vnd.pgrst.object":                     "application/vnd.pgrst.object+json",
+		"application/vnd.pgrst.array+json; nulls=stripped": "application/vnd.pgrst.array+json;nulls=stripped",
+		"Application/JSON":                                 "application/json",
+	} {
+		got := c.get(t, "/t", accept+`+json; for="`+asked+`"`).header.Get("Content-Type")
+		if want := `application/vnd.pgrst.plan+json; for="` + shown + `"; charset=utf-8`; got != want {
+			t.Errorf("Content-Type is %s, want %s", got, want)
+		}
+	}
 	var plans []struct{ Plan map[string]any }
 	if err := json.Unmarshal(r.body, &plans); err != nil || len(plans) != 1 || plans[0].Plan["Node Type"] != "Aggregate" || plans[0].Plan["Actual Rows"] == nil {
 		t.Errorf("%v: %s", err, r.body)

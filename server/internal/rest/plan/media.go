@@ -87,7 +87,11 @@ func (p *planner) explain(a request.MediaType, value bool) (Media, bool) {
 			e.Options = append(e.Options, o)
 		}
 	}
-	m, ok := p.rows(request.ParseMediaType(e.For), value)
+	shown := request.ParseMediaType(e.For)
+	m, ok := p.rows(shown, value)
+	if e.For = shown.Type; m.StripNulls {
+		e.For += ";nulls=stripped"
+	}
 	m.Explain = e
 	return m, ok
 }
