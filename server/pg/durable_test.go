@@ -24,7 +24,7 @@ func TestDurableCluster(t *testing.T) {
 		t.Fatalf("a missing directory has version %d, %v", major, err)
 	}
 	cl := startTest(t, Config{Template: tmpl, DataDir: dir})
-	for name, want := range map[string]string{"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "128MB", "max_connections": "100", "data_directory": dir} {
+	for name, want := range map[string]string{"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "128MB", "max_connections": "100", "effective_cache_size": "128MB", "jit": "on", "data_directory": dir} {
 		if got := queryString(t, cl, superuser, "postgres", "select current_setting($1)", name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}

@@ -41,8 +41,8 @@ var durableSettings = map[string]string{
 	"full_page_writes":                "on",
 	"shared_buffers":                  "128MB",
 	"max_connections":                 "100",
+	"effective_cache_size":            "128MB", // the planner works as in the hosted service
 	"autovacuum":                      "on",
-	"jit":                             "off",
 	"compute_query_id":                "on", // a verbose plan tells it
 	"huge_pages":                      "off",
 	"dynamic_shared_memory_type":      "mmap",
@@ -50,7 +50,7 @@ var durableSettings = map[string]string{
 	"max_wal_senders":                 "10",
 	"max_replication_slots":           "10",
 	"max_worker_processes":            "8",
-	"max_parallel_workers":            "4",
+	"max_parallel_workers":            "8",
 	"max_logical_replication_workers": "0",
 	"min_wal_size":                    "2MB",
 	"max_wal_size":                    "512MB",
