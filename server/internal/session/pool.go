@@ -178,27 +178,37 @@ func (db *DB) release(c *conn) {
 	defer db.busy.Done()
 	defer func() { <-db.slots }()
 	good := !c.pg.IsClosed() && c.pg.PgConn().TxStatus() == 'I'
-	var drop []*conn
-	db.mu.Lock()
-	switch {
-	case good && !db.closed:
-		db.idle = append(db.idle, c)
-	case good:
-		drop = append(drop, c)
-	default:
-		drop = append(drop, c)
-		kept := db.idle[:0]
-		for _, i := range db.idle {
-			if i.alive() {
-				kept = append(kept, i)
-			} else {
+	if good && db.keep(c) {
+		return
+	}
+	drop := []*conn{c}
+	if !good {
+		for _, i := range db.takeIdle() { // asked outside of the lock: an answer may take a second
+			if !i.alive() || !db.keep(i) {
 				drop = append(drop, i)
 			}
 		}
-		db.idle = kept
 	}
-	db.mu.Unlock()
 	closeAll(drop)
+}
+
+// keep puts c among the idle connections; it refuses when the pool is closed.
+func (db *DB) keep(c *conn) bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return false
+	}
+	db.idle = append(db.idle, c)
+	return true
+}
+
+func (db *DB) takeIdle() []*conn {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	idle := db.idle
+	db.idle = nil
+	return idle
 }
 
 // alive asks whether the server still answers on an idle connection.
