@@ -36,6 +36,10 @@ type imageFile struct {
 	data []byte
 }
 
+// cacheFilePrefix begins the names of the files in which PostgreSQL keeps what it knows of its catalogs. Servers write
+// and remove them at any time, also in a directory that clones share, and make them anew where they miss.
+const cacheFilePrefix = "pg_internal.init"
+
 // readImage reads a data directory from disk into memory.
 func readImage(root string) (*image, error) {
 	im := &image{}
@@ -53,6 +57,7 @@ func readImage(root string) (*image, error) {
 		case d.IsDir():
 			index[rel] = len(im.dirs)
 			im.dirs = append(im.dirs, rel)
+		case strings.HasPrefix(path.Base(rel), cacheFilePrefix):
 		case d.Type().IsRegular():
 			data, err := os.ReadFile(p)
 			if err != nil {
