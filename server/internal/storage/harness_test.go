@@ -13,7 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/suparust/suparust/migrations"
+	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage"
@@ -23,23 +23,10 @@ import (
 
 // template is a PostgreSQL with the platform's database and nothing else.
 var template = sync.OnceValues(func() (*pg.Template, error) {
-	ctx := context.Background()
-	bin, err := pg.Resolve(ctx, pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
-	if err != nil {
-		return nil, err
-	}
-	return pg.LoadTemplate(ctx, pg.TemplateSpec{
-		Binaries: bin,
-		Key:      "storage-test-" + migrations.Version(),
-		Build: func(ctx context.Context, dsn func(user, db string) string) error {
-			conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
-			if err != nil {
-				return err
-			}
-			defer conn.Close(ctx)
-			return migrations.Apply(ctx, conn, migrations.Options{})
-		},
-	})
+	cfg := server.DefaultConfig()
+	cfg.Ephemeral()
+	cfg.Database.BinDir = os.Getenv("SUPARUST_PG_BIN")
+	return server.LoadTemplate(context.Background(), cfg)
 })
 
 // start serves the API behind the gateway on a database of the test's own.
