@@ -231,6 +231,7 @@ func TestStartCancelled(t *testing.T) {
 func TestServerThatDies(t *testing.T) {
 	t.Parallel()
 	cl := startTest(t, Config{})
+	segment := segmentOf(t, cl)
 	if err := cl.srv.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +246,22 @@ func TestServerThatDies(t *testing.T) {
 	if exists(cl.Dir()) {
 		t.Error("the run directory is left")
 	}
+	eventually(t, 10*time.Second, func() error {
+		if segmentExists(segment) { // its last process may just be ending
+			return errors.New("the shared memory segment is left")
+		}
+		return nil
+	})
+}
+
+// segmentOf is the System V segment of a running server.
+func segmentOf(t *testing.T, cl *Cluster) int {
+	t.Helper()
+	pf, err := readPidFile(cl.dataDir)
+	if err != nil || pf.shmID == 0 {
+		t.Fatalf("the server has no segment %d: %v", pf.shmID, err)
+	}
+	return pf.shmID
 }
 
 func TestPool(t *testing.T) {

@@ -3,6 +3,7 @@
 package pg
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ func TestWaysOfDying(t *testing.T) {
 		{name: "SIGINT", signal: syscall.SIGINT},
 		{name: "SIGTERM", signal: syscall.SIGTERM},
 		{name: "SIGKILL", signal: syscall.SIGKILL},
+		{name: "SIGKILL after its servers", signal: syscall.SIGKILL},
 	}
 	for user, attr := range users() {
 		t.Run(user, func(t *testing.T) {
@@ -78,6 +80,9 @@ func TestWaysOfDying(t *testing.T) {
 					if _, err := c.in.Write([]byte("go\n")); err != nil {
 						t.Fatal(err)
 					}
+					if w.name == "SIGKILL after its servers" {
+						killClones(t, r)
+					}
 					if w.signal != nil {
 						if err := c.cmd.Process.Signal(w.signal); err != nil {
 							t.Fatal(err)
@@ -100,6 +105,24 @@ func TestWaysOfDying(t *testing.T) {
 				t.Errorf("left in the temporary directory: %v", left)
 			}
 		})
+	}
+}
+
+// killClones kills the servers of clones the hard way, as a machine without memory does. Nobody may do that to a durable
+// server and expect its segment to be gone: its next start needs it.
+func killClones(t *testing.T, r childReport) {
+	t.Helper()
+	for _, pid := range r.Pids {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			t.Skipf("processes cannot be told apart here: %v", err)
+		}
+		if bytes.Contains(line, []byte(r.DataDir)) {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (c *Cluster) stop() error {
 	} else if !c.srv.stop(syscall.SIGQUIT, stopGrace) {
 		c.logger.Warn("PostgreSQL did not stop when told and was killed", "pid", c.srv.pid)
 	}
+	if !c.durable {
+		freeKilled(c.dataDir)
+	}
 	if c.release != nil {
 		errs = append(errs, c.release())
 	}

@@ -65,14 +65,18 @@ func stopLeftover(dir string) {
 		data, sig = string(bytes.TrimRight(b, "\n")), syscall.SIGINT
 	}
 	pf, err := readPidFile(data)
-	if err != nil || !isPostgresOn(pf.pid, data) {
+	if err != nil {
 		return
 	}
-	_ = syscall.Kill(pf.pid, sig)
-	if waitGone(pf.pid, data, 5*time.Second) || sig != syscall.SIGQUIT {
-		return
+	if isPostgresOn(pf.pid, data) {
+		_ = syscall.Kill(pf.pid, sig)
+		if !waitGone(pf.pid, data, 5*time.Second) && sig == syscall.SIGQUIT {
+			_ = syscall.Kill(pf.pid, syscall.SIGKILL)
+		}
 	}
-	killHard(pf)
+	if sig == syscall.SIGQUIT {
+		freeKilled(data)
+	}
 }
 
 // waitGone waits until pid is no PostgreSQL on that data directory any more.
@@ -83,10 +87,4 @@ func waitGone(pid int, data string, limit time.Duration) bool {
 		}
 	}
 	return false
-}
-
-// killHard ends a server that did not stop when told, and frees the shared memory segment it could not free itself.
-func killHard(pf pidFile) {
-	_ = syscall.Kill(pf.pid, syscall.SIGKILL)
-	removeSharedMemory(pf.shmID)
 }

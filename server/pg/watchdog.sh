@@ -50,14 +50,17 @@ for root in $roots; do
       n=$((n + 1))
       if [ $kind = clone ] && [ $n -eq 400 ]; then
         kill -KILL "$pid"
-        shm=$(sed -n '7s/.* //p' "$data/postmaster.pid" 2>/dev/null)
-        case "$shm" in ''|*[!0-9]*) ;; *) ipcrm -m "$shm" ;; esac
         break
       fi
       if [ $kind = durable ] && [ $n -eq 3000 ]; then kill -QUIT "$pid"; fi
       if [ $n -gt 4000 ]; then break; fi
       nap
     done
+    # only a server that somebody killed leaves this file, and its segment with it
+    if [ $kind = clone ] && [ -f "$data/postmaster.pid" ]; then
+      shm=$(sed -n '7s/.* //p' "$data/postmaster.pid" 2>/dev/null)
+      case "$shm" in ''|*[!0-9]*) ;; *) ipcrm -m "$shm" 2>/dev/null ;; esac
+    fi
   done
   rm -rf "$root"
 done
