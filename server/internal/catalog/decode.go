@@ -71,8 +71,9 @@ func textArray(b []byte) []string {
 	return append(out, elem.String())
 }
 
-// arrayLiteral prints a one-dimensional text array.
-func arrayLiteral(elems []string) string {
+// ArrayLiteral is a one-dimensional text array in PostgreSQL's input syntax.
+// Every element is quoted, so that none is taken for NULL or a nested array.
+func ArrayLiteral(elems []string) string {
 	var b strings.Builder
 	b.WriteByte('{')
 	for i, e := range elems {

@@ -51,7 +51,7 @@ func TestLineageIsFollowed(t *testing.T) {
 
 func TestArrays(t *testing.T) {
 	for _, elems := range [][]string{nil, {"a"}, {"a,b", `c"d`, `e\f`, "", "{g}", "h i"}} {
-		if diff := cmp.Diff(elems, textArray([]byte(arrayLiteral(elems)))); diff != "" {
+		if diff := cmp.Diff(elems, textArray([]byte(ArrayLiteral(elems)))); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -66,7 +66,7 @@ func TestArrays(t *testing.T) {
 func FuzzTextArray(f *testing.F) {
 	f.Add("a", `b"\`)
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if diff := cmp.Diff([]string{a, b}, textArray([]byte(arrayLiteral([]string{a, b})))); diff != "" {
+		if diff := cmp.Diff([]string{a, b}, textArray([]byte(ArrayLiteral([]string{a, b})))); diff != "" {
 			t.Error(diff)
 		}
 	})

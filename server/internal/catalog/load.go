@@ -51,7 +51,7 @@ type typeInfo struct {
 // fetch runs all queries in one pipeline.
 func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string) error {
 	p := pc.StartPipeline(ctx)
-	list := [][]byte{[]byte(arrayLiteral(schemas))}
+	list := [][]byte{[]byte(ArrayLiteral(schemas))}
 	order := []struct {
 		sql  string
 		args [][]byte

@@ -66,9 +66,9 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-func TestArrayLiteral(t *testing.T) {
+func TestArrayParam(t *testing.T) {
 	t.Parallel()
-	if got := string(arrayLiteral([]string{`a`, `b"c\d`, ``, `NULL`, `{x,y}`})); got != `{"a","b\"c\\d","","NULL","{x,y}"}` {
+	if got := string(param([]string{`a`, `b"c\d`, ``, `NULL`, `{x,y}`})); got != `{"a","b\"c\\d","","NULL","{x,y}"}` {
 		t.Error(got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/session"
 )
 
@@ -44,31 +45,10 @@ func param(a any) []byte {
 		if a == nil {
 			return nil
 		}
-		return arrayLiteral(a)
+		return []byte(catalog.ArrayLiteral(a))
 	default:
 		return nil
 	}
-}
-
-// arrayLiteral is a text array in PostgreSQL's input syntax.
-func arrayLiteral(items []string) []byte {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, s := range items {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		for j := range len(s) {
-			if s[j] == '"' || s[j] == '\\' {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(s[j])
-		}
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	return []byte(b.String())
 }
 
 // query runs statements under s in one round trip and returns the rows of each.

@@ -290,7 +290,7 @@ func argument(prm catalog.Parameter, fields []request.Argument) string {
 		}
 	}
 	if prm.Variadic {
-		return arrayLiteral(values)
+		return catalog.ArrayLiteral(values)
 	}
 	return values[len(values)-1]
 }

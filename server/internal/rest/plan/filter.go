@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 
+	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/rest/request"
 	"github.com/suparust/suparust/server/internal/rest/sqlast"
 )
@@ -82,7 +83,7 @@ func (n *ReadPlan) compare(f *request.Filter) sqlast.Expr {
 	case request.OpIs:
 		out = sqlast.IsTest{Expr: field, Value: e.Is}
 	case request.OpIn:
-		out = sqlast.Binary{Op: sqlast.Eq, Left: field, Right: sqlast.Param(arrayLiteral(e.List)), Quant: request.Any}
+		out = sqlast.Binary{Op: sqlast.Eq, Left: field, Right: sqlast.Param(catalog.ArrayLiteral(e.List)), Quant: request.Any}
 	case request.OpFts, request.OpFtsPlain, request.OpFtsPhrase, request.OpFtsWeb:
 		var config []sqlast.Expr
 		if e.HasConfig {
@@ -110,25 +111,4 @@ func (n *ReadPlan) needsTSVector(f request.Field) bool {
 	}
 	c := n.Columns.Column(f.Name)
 	return c != nil && !c.TSVector
-}
-
-// arrayLiteral is the text of an array of texts; every element is quoted.
-func arrayLiteral(elems []string) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, e := range elems {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		for j := range len(e) {
-			if e[j] == '"' || e[j] == '\\' {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(e[j])
-		}
-		b.WriteByte('"')
-	}
-	b.WriteByte('}')
-	return b.String()
 }
