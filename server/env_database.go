@@ -1,0 +1,50 @@
+package server
+
+import (
+	"fmt"
+	"net"
+)
+
+// databaseSettings are about PostgreSQL and the connections to it.
+var databaseSettings = []Setting{
+	{Name: "SUPARUST_DB_URL", Default: "an embedded PostgreSQL", Secret: true, Help: "External PostgreSQL to work on, postgresql://user:password@host:5432/database.",
+		set: textSetting(func(c *Config) *string { return &c.Database.URL })},
+	{Name: "SUPARUST_DB_MODE", Default: "external with SUPARUST_DB_URL, else embedded", Help: "embedded ignores SUPARUST_DB_URL; external requires it.",
+		set: func(c *Config, v string) error {
+			switch {
+			case v == "embedded":
+				c.Database.URL = ""
+			case v != "external":
+				return fmt.Errorf("%q is neither embedded nor external", v)
+			case c.Database.URL == "":
+				return fmt.Errorf("external needs SUPARUST_DB_URL")
+			}
+			return nil
+		}},
+	{Name: "SUPARUST_DB_BOOTSTRAP", Default: "true", Help: "Create the platform's roles and schemas in an external database.",
+		set: boolSetting(func(c *Config) *bool { return &c.Database.Bootstrap })},
+	{Name: "SUPARUST_DB_DATA_DIR", Aliases: []string{"DATA_DIR"}, Default: "data/postgres", Help: "Directory of the embedded PostgreSQL's data.",
+		set: textSetting(func(c *Config) *string { return &c.Database.DataDir })},
+	{Name: "SUPARUST_DB_PORT", Default: "SUPARUST_PORT + 10000", Help: "Port of the embedded PostgreSQL on loopback; 0 takes a free one.",
+		set: intSetting(func(c *Config) *int { return &c.Database.Port })},
+	{Name: "SUPARUST_DB_LISTEN_ADDR", Default: "127.0.0.1", Help: "Address the embedded PostgreSQL listens on; 0.0.0.0 lets other machines in, with the password.",
+		set: func(c *Config, v string) error {
+			if net.ParseIP(v) == nil && v != "localhost" {
+				return fmt.Errorf("%q is no IP address", v)
+			}
+			c.Database.ListenAddr = v
+			return nil
+		}},
+	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
+		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
+	{Name: "SUPARUST_DB_MAX_CONNS", Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",
+		set: intSetting(func(c *Config) *int { return &c.Database.MaxConns })},
+	{Name: "SUPARUST_DB_STRICT_POSTGRES_ROLE", Default: "false", Help: "Take SUPERUSER from the role postgres, as hosted projects have it.",
+		set: boolSetting(func(c *Config) *bool { return &c.Database.StrictPostgresRole })},
+	{Name: "SUPARUST_PG_VERSION", Default: "17", Help: "Major version of the embedded PostgreSQL, 15 to 18.",
+		set: intSetting(func(c *Config) *int { return &c.Database.Version })},
+	{Name: "SUPARUST_PG_BIN", Default: "found or fetched", Help: "Directory with PostgreSQL's programs; nothing else is tried.",
+		set: textSetting(func(c *Config) *string { return &c.Database.BinDir })},
+	{Name: "SUPARUST_CACHE_DIR", Default: "the user's cache directory", Help: "Directory of fetched programs and prepared templates.",
+		set: textSetting(func(c *Config) *string { return &c.Database.CacheDir })},
+}
