@@ -48,6 +48,8 @@ type Snapshot struct {
 	ServerVersion int
 	// HasGeoJSON tells that rows can be turned into GeoJSON.
 	HasGeoJSON bool
+	// Handlers are the aggregates that turn rows into a media type.
+	Handlers map[HandlerKey][]*Handler
 
 	fingerprint string
 	foreignKeys []*foreignKey
@@ -96,6 +98,8 @@ type Column struct {
 	// JSON is true for json and jsonb, TSVector for tsvector, also under domains.
 	JSON, TSVector bool
 	NotNull        bool
+	// Representation is how values are shown and read, nil when as they are.
+	Representation *Representation
 	// Default is the expression used for an absent value, empty when there is none.
 	Default Text
 	Comment string
@@ -151,6 +155,9 @@ type Function struct {
 	// Settings are the other settings of the function.
 	Settings []Setting
 	Comment  string
+	// MediaType is the name of the domain that is returned, where that is a
+	// media type: the value is a whole body.
+	MediaType string
 }
 
 // ReturnsSingle is true when one value or row is returned.
@@ -215,6 +222,7 @@ func NewSnapshot(relations []*Relation, functions []*Function, relationships []*
 	s := &Snapshot{
 		Relations: map[Name]*Relation{}, Functions: map[Name][]*Function{},
 		Roles: map[string]*Role{}, Settings: map[string]string{}, SchemaComments: map[string]string{}, rels: map[uint32][]*Relationship{},
+		Handlers: map[HandlerKey][]*Handler{},
 	}
 	for i, r := range relations {
 		if r.OID == 0 {

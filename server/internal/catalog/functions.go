@@ -38,6 +38,9 @@ func (l *loader) readFunctions(s *Snapshot, schemas []string) {
 			continue
 		}
 		f.Returns, f.Relation = l.returns(returned, set, r[11])
+		if name := l.domains[returned].name; !set && IsMediaType(name) {
+			f.MediaType = name
+		}
 		for _, entry := range textArray(r[13]) {
 			key, value, _ := strings.Cut(entry, "=")
 			if key == "default_transaction_isolation" {

@@ -30,12 +30,14 @@ func Load(ctx context.Context, conn *pgx.Conn, schemas []string) (*Snapshot, err
 type loader struct {
 	raw     map[string][][][]byte
 	domains map[uint32]domain
+	shown   map[uint32]*Representation // by domain
 	types   map[uint32]typeInfo
 	byType  map[uint32]*Relation // relations by the type of their rows
 	primary map[uint32][]int16   // columns of primary keys by table
 }
 
 type domain struct {
+	name    string
 	base    uint32
 	deflt   string
 	hasText bool
@@ -58,7 +60,7 @@ func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string)
 	}{
 		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {FingerprintSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
 		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
-		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {commitSQL, nil},
+		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {castsSQL, nil}, {handlersSQL, list}, {commitSQL, nil},
 	}
 	for _, q := range order {
 		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
@@ -131,6 +133,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 		s.Relations[rel.Name], s.byOID[rel.OID] = rel, rel
 	}
 	l.readDomains()
+	l.readCasts()
 	l.readColumns(s)
 	s.lineage = l.readViews(s)
 	if err := l.readConstraints(s); err != nil {
@@ -139,6 +142,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 	l.viewKeys(s)
 	l.readTypes(s)
 	l.readFunctions(s, schemas)
+	l.readHandlers(s, schemas)
 	l.readRoles(s)
 	l.readConfig(s)
 	l.readComments(s)
@@ -148,7 +152,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 func (l *loader) readDomains() {
 	l.domains = map[uint32]domain{}
 	for _, r := range l.raw[domainsSQL] {
-		l.domains[oid(r[0])] = domain{base: oid(r[1]), deflt: string(r[2]), hasText: r[2] != nil}
+		l.domains[oid(r[0])] = domain{base: oid(r[1]), deflt: string(r[2]), hasText: r[2] != nil, name: string(r[3])}
 	}
 }
 
@@ -187,7 +191,7 @@ func (l *loader) readColumns(s *Snapshot) {
 		c := &Column{Name: string(r[2]), Number: int16(number), Type: Text{string(r[4])}, NotNull: string(r[5]) == "t"}
 		base := l.baseType(typ)
 		c.JSON, c.TSVector = base == oidJSON || base == oidJSONB, base == oidTSVector
-		c.Enum = enums[base]
+		c.Enum, c.Representation = enums[base], l.shown[typ]
 		c.MaxLength, _ = strconv.Atoi(string(r[7]))
 		switch {
 		case r[6] != nil:

@@ -35,7 +35,7 @@ order by a.attrelid, a.attnum`
 
 // domains are those whose base type or default matters to a column.
 const domainsSQL = `
-select t.oid, t.typbasetype, t.typdefault from pg_type t where t.typtype = 'd'`
+select t.oid, t.typbasetype, t.typdefault, t.typname from pg_type t where t.typtype = 'd'`
 
 const constraintsSQL = `
 select k.contype, k.conname, k.conrelid, k.confrelid, k.conkey, k.confkey
@@ -99,5 +99,26 @@ where n.nspname = any($1)`
 
 const enumsSQL = `
 select e.enumtypid, array_agg(e.enumlabel order by e.enumsortorder) from pg_enum e group by 1`
+
+// casts are the implicit ones by which values of domains are shown as JSON and
+// read from JSON and text, those whose function the server may call.
+const castsSQL = `
+select d.oid, c.castsource = d.oid, 'json'::regtype in (c.castsource, c.casttarget), n.nspname, p.proname
+from pg_cast c join pg_type d on d.typtype = 'd'
+  and (d.oid = c.castsource and c.casttarget = 'json'::regtype
+    or d.oid = c.casttarget and c.castsource in ('json'::regtype, 'text'::regtype))
+join pg_proc p on p.oid = c.castfunc join pg_namespace n on n.oid = p.pronamespace
+where c.castcontext = 'i' and c.castmethod = 'f' and has_function_privilege(c.castfunc, 'execute')`
+
+// handlers are the aggregates of the exposed schemas over the rows of a
+// relation, or of any, that return a domain.
+const handlersSQL = `
+select t.typname, n.nspname, p.proname, c.oid, cn.nspname, c.relname
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+join pg_type t on t.oid = p.prorettype and t.typtype = 'd'
+join pg_type a on a.oid = p.proargtypes[0]
+left join pg_class c on c.oid = a.typrelid and c.relkind in ('r', 'v', 'm', 'f', 'p') left join pg_namespace cn on cn.oid = c.relnamespace
+where p.prokind = 'a' and p.pronargs = 1 and n.nspname = any($1) and (c.oid is not null or a.oid = 'anyelement'::regtype)
+order by n.nspname, p.proname, p.oid`
 
 const commitSQL = `commit`

@@ -124,3 +124,21 @@ func (f *fixture) eventually(t testing.TB, ok func() bool) {
 		}
 	}
 }
+
+// wantHeader compares one header, given as "Name: value".
+func (r *result) wantHeader(t testing.TB, header string) {
+	t.Helper()
+	name, value, _ := strings.Cut(header, ": ")
+	if got := r.header.Get(name); got != value {
+		t.Errorf("%s is %q, want %q", name, got, value)
+	}
+}
+
+// wantText compares status and body as they are.
+func (r *result) wantText(t testing.TB, status int, body string) {
+	t.Helper()
+	r.wantStatus(t, status)
+	if string(r.body) != body {
+		t.Errorf("body %q, want %q", r.body, body)
+	}
+}

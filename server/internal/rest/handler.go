@@ -249,7 +249,7 @@ func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who 
 		statements = append(statements, session.Statement{SQL: "select " + functionName(cfg.preRequest) + "()"})
 		main = 1
 	}
-	statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params})
+	statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params, Formats: p.Formats()})
 	if p.Estimate.SQL != "" {
 		statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
 	}

@@ -44,16 +44,16 @@ func newConn(pc *pgx.Conn) *conn {
 // queue puts the execution of sql into the pipeline, and its preparation
 // before it where this connection has not got it. It reports what the answers
 // will be.
-func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte) []*statement {
+func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte, formats []int16) []*statement {
 	if len(sql) > maxPreparedText {
-		p.SendQueryParams(sql, params, nil, nil, nil)
+		p.SendQueryParams(sql, params, nil, nil, formats)
 		return nil
 	}
 	key := scope + sql
 	if e, ok := c.prepared[key]; ok {
 		c.lru.MoveToFront(e)
 		st := e.Value.(*statement)
-		st.execute(p, params)
+		st.execute(p, params, formats)
 		return nil
 	}
 	for c.lru.Len() > 0 && (c.lru.Len() >= maxPrepared || c.text+len(key) > maxAllPrepared) {
@@ -64,16 +64,16 @@ func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte) []*
 	st := &statement{key: key, name: "srs_" + strconv.Itoa(c.seq)}
 	c.prepared[key] = c.lru.PushFront(st)
 	p.SendPrepare(st.name, sql, nil)
-	p.SendQueryPrepared(st.name, params, nil, nil)
+	p.SendQueryPrepared(st.name, params, nil, formats)
 	return []*statement{st}
 }
 
-func (s *statement) execute(p *pgconn.Pipeline, params [][]byte) {
+func (s *statement) execute(p *pgconn.Pipeline, params [][]byte, formats []int16) {
 	if s.desc != nil {
-		p.SendQueryStatement(s.desc, params, nil, nil)
+		p.SendQueryStatement(s.desc, params, nil, formats)
 		return
 	}
-	p.SendQueryPrepared(s.name, params, nil, nil)
+	p.SendQueryPrepared(s.name, params, nil, formats)
 }
 
 func (c *conn) evict() {

@@ -13,13 +13,15 @@ import (
 type Statement struct {
 	SQL    string
 	Params [][]byte
+	// Formats of the result's columns: 1 is binary; nil is text for all.
+	Formats []int16
 	// Unprepared statements are sent as they are and not kept: for utility
 	// statements and texts that will not come again.
 	Unprepared bool
 }
 
-// Result is what a statement returned: its rows in text form, a nil value is
-// NULL.
+// Result is what a statement returned: its rows in text form but for the
+// columns asked for otherwise, a nil value is NULL.
 type Result struct {
 	Rows    [][][]byte
 	Columns []string
@@ -88,7 +90,7 @@ func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement
 	}
 	if s != nil {
 		sql, params := s.statement(o.ReadOnly)
-		r.fresh = append(r.fresh, c.queue(p, "", sql, params)...)
+		r.fresh = append(r.fresh, c.queue(p, "", sql, params, nil)...)
 	}
 	scope := s.key()
 	before := 0
@@ -103,10 +105,10 @@ func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement
 	}
 	for _, st := range stmts {
 		if st.Unprepared {
-			p.SendQueryParams(st.SQL, st.Params, nil, nil, nil)
+			p.SendQueryParams(st.SQL, st.Params, nil, nil, st.Formats)
 			continue
 		}
-		r.fresh = append(r.fresh, c.queue(p, scope, st.SQL, st.Params)...)
+		r.fresh = append(r.fresh, c.queue(p, scope, st.SQL, st.Params, st.Formats)...)
 	}
 	if o.Rollback {
 		p.SendQueryParams("set constraints all immediate", nil, nil, nil, nil)

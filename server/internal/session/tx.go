@@ -81,7 +81,7 @@ func (c *conn) begin(ctx context.Context, s *Settings) error {
 	p.SendQueryParams("begin", nil, nil, nil, nil)
 	if s != nil {
 		sql, params := s.statement(false)
-		r.fresh = c.queue(p, "", sql, params)
+		r.fresh = c.queue(p, "", sql, params, nil)
 	}
 	_, err := r.run()
 	if err != nil {

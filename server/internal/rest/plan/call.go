@@ -29,7 +29,7 @@ func (p *planner) call() (*Plan, *request.Error) {
 	pl := &Plan{Kind: CallFunction, Function: f, Relation: p.snap.Relation(name), Range: tree.Range,
 		ReadOnly: !post || f.Volatility != catalog.Volatile, Isolation: f.Isolation, FunctionSettings: f.Settings,
 		Body: p.req.Method != http.MethodHead && f.Returns != catalog.ReturnsVoid}
-	if pl.Media, err = p.media(f.ReturnsValue()); err != nil {
+	if pl.Media, err = p.media(tree, f); err != nil {
 		return nil, err
 	}
 	if err := p.strict(); err != nil {

@@ -58,7 +58,7 @@ func invalidPreferences(items []string) *request.Error {
 func mediaNotAvailable(accept []request.MediaType) *request.Error {
 	names := make([]string, len(accept))
 	for i, m := range accept {
-		names[i] = m.Raw
+		names[i] = m.String()
 	}
 	return &request.Error{Code: "PGRST107", Status: http.StatusNotAcceptable,
 		Message: "None of these media types are available: " + strings.Join(names, ", ")}

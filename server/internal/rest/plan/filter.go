@@ -65,7 +65,7 @@ var operators = map[request.Operator]sqlast.BinaryOp{
 	request.OpContained: sqlast.ContainedBy, request.OpOverlaps: sqlast.Overlaps,
 	request.OpStrictlyLeft: sqlast.StrictlyLeft, request.OpStrictlyRight: sqlast.StrictlyRight,
 	request.OpNotExtendsRight: sqlast.NotExtendRight, request.OpNotExtendsLeft: sqlast.NotExtendLeft,
-	request.OpAdjacent: sqlast.Adjacent, request.OpIsDistinct: sqlast.DistinctFrom,
+	request.OpAdjacent: sqlast.Adjacent,
 }
 
 var ftsFunctions = map[request.Operator]sqlast.Builtin{
@@ -78,12 +78,13 @@ var ftsFunctions = map[request.Operator]sqlast.Builtin{
 func (n *ReadPlan) compare(f *request.Filter) sqlast.Expr {
 	field := n.field(f.Field)
 	e := f.Expr
+	reader := n.reader(f.Field)
 	var out sqlast.Expr
 	switch e.Op {
 	case request.OpIs:
 		out = sqlast.IsTest{Expr: field, Value: e.Is}
 	case request.OpIn:
-		out = sqlast.Binary{Op: sqlast.Eq, Left: field, Right: sqlast.Param(catalog.ArrayLiteral(e.List)), Quant: request.Any}
+		out = sqlast.Binary{Op: sqlast.Eq, Left: field, Right: readAll(reader, catalog.ArrayLiteral(e.List)), Quant: request.Any}
 	case request.OpFts, request.OpFtsPlain, request.OpFtsPhrase, request.OpFtsWeb:
 		var config []sqlast.Expr
 		if e.HasConfig {
@@ -97,8 +98,10 @@ func (n *ReadPlan) compare(f *request.Filter) sqlast.Expr {
 	case request.OpLike, request.OpILike:
 		out = sqlast.Binary{Op: operators[e.Op], Left: field, Quant: e.Quant,
 			Right: sqlast.Param(strings.ReplaceAll(e.Value, "*", "%"))}
+	case request.OpIsDistinct:
+		out = sqlast.Binary{Op: sqlast.DistinctFrom, Left: field, Right: sqlast.Param(e.Value)}
 	default:
-		out = sqlast.Binary{Op: operators[e.Op], Left: field, Right: sqlast.Param(e.Value), Quant: e.Quant}
+		out = sqlast.Binary{Op: operators[e.Op], Left: field, Right: readOperand(reader, e), Quant: e.Quant}
 	}
 	return negate(e.Not, out)
 }

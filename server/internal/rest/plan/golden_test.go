@@ -44,6 +44,9 @@ func testSnapshot() *catalog.Snapshot {
 		column("words", "tsvector", ""), column("odd \"name\"", "character varying(10)", "'it''s'::text"))
 	directors := relation("directors", []string{"id"}, column("id", "integer", ""), column("name", "text", ""))
 	actors := relation("actors", []string{"id"}, column("id", "integer", ""), column("name", "text", ""))
+	paint := column("paint", "public.colour", "0")
+	paint.Representation = &catalog.Representation{ToJSON: ptr(public("show")), FromText: ptr(public("read")), FromJSON: ptr(public("read"))}
+	walls := relation("walls", []string{"id"}, column("id", "integer", ""), paint, column("film_id", "integer", "1"))
 	roles := relation("roles", []string{"film_id", "actor_id"}, column("film_id", "integer", ""), column("actor_id", "integer", ""))
 	rel := func(from, to string, card catalog.Cardinality, constraint string, pairs ...catalog.ColumnPair) *catalog.Relationship {
 		return &catalog.Relationship{Table: public(from), Foreign: public(to), Cardinality: card, Constraint: constraint, Columns: pairs, ToOne: card <= catalog.OneToOne}
@@ -60,18 +63,36 @@ func testSnapshot() *catalog.Snapshot {
 	filmsName := public("films")
 	variadic := param("v", "text[]", true)
 	variadic.Variadic = true
-	return catalog.NewSnapshot([]*catalog.Relation{films, directors, actors, roles}, []*catalog.Function{
+	wallsName := public("walls")
+	s := catalog.NewSnapshot([]*catalog.Relation{films, directors, actors, roles, walls}, []*catalog.Function{
 		{Name: public("add"), Parameters: []catalog.Parameter{param("a", "integer", true), param("b", "integer", false)}, Volatility: catalog.Immutable},
 		{Name: public("films_of"), Parameters: []catalog.Parameter{param("y", "integer", true)}, Volatility: catalog.Stable, Returns: catalog.ReturnsSetOfComposite, Relation: &filmsName},
 		{Name: public("touch"), Volatility: catalog.Volatile, Returns: catalog.ReturnsVoid},
 		{Name: public("whole"), Parameters: []catalog.Parameter{param("", "json", true)}, Volatility: catalog.Immutable},
 		{Name: public("many"), Parameters: []catalog.Parameter{variadic}, Volatility: catalog.Immutable},
+		{Name: public("walls_of"), Volatility: catalog.Stable, Returns: catalog.ReturnsSetOfComposite, Relation: &wallsName},
+		{Name: public("page"), Volatility: catalog.Stable, MediaType: "text/html"},
+		{Name: public("anything"), Volatility: catalog.Stable, MediaType: "*/*"},
 	}, []*catalog.Relationship{
 		rel("films", "directors", catalog.ManyToOne, "films_director_id_fkey", catalog.ColumnPair{Column: "director_id", Foreign: "id"}),
 		rel("directors", "films", catalog.OneToMany, "films_director_id_fkey", catalog.ColumnPair{Column: "id", Foreign: "director_id"}),
 		actorsOf, best,
+		rel("films", "walls", catalog.OneToMany, "walls_film_id_fkey", catalog.ColumnPair{Column: "id", Foreign: "film_id"}),
+		rel("walls", "films", catalog.ManyToOne, "walls_film_id_fkey", catalog.ColumnPair{Column: "film_id", Foreign: "id"}),
 	})
+	for _, h := range []*catalog.Handler{
+		{Aggregate: public("film_page"), Relation: filmsName, MediaType: "text/html"},
+		{Aggregate: public("any_page"), MediaType: "text/html"},
+		{Aggregate: public("any_tsv"), MediaType: "text/Tab-separated-values"},
+		{Aggregate: public("wall_page"), Relation: wallsName, MediaType: "application/vnd.wall"},
+		{Aggregate: public("actor_any"), Relation: public("actors"), MediaType: "*/*"},
+	} {
+		s.AddHandler(h)
+	}
+	return s
 }
+
+func ptr[T any](v T) *T { return &v }
 
 // planText parses "METHOD path", header lines, a blank line and a body, and plans it.
 func planText(s *catalog.Snapshot, in string, o Options) (*Plan, *request.Error) {
@@ -200,6 +221,15 @@ func FuzzShape(f *testing.F) {
 		"POST /films?select=%[1]s&on_conflict=%[1]s\nPrefer: return=representation, resolution=merge-duplicates, missing=default\n\n[{\"title\":%[4]s}]",
 		"DELETE /films?%[1]s=is.null&%[1]s=cs.%[2]s",
 		"GET /rpc/films_of?y=%[2]s&%[1]s=eq.%[2]s&select=%[1]s",
+		"GET /walls?select=%[1]s:paint,*,films(%[1]s)&paint=eq.%[2]s&paint=in.(%[3]s,%[3]s)&paint=gt(all).%[2]s&or=(paint.not.lt.%[3]s,paint->%[1]s.eq.%[3]s)&order=paint,%[1]s",
+		"GET /films?select=%[1]s,walls(*,%[1]s:paint::text)&walls.paint=match.%[2]s&walls.paint=isdistinct.%[2]s",
+		"POST /walls?columns=id,paint,film_id&select=%[1]s:paint\nPrefer: return=representation, missing=default\n\n[{\"paint\":%[4]s}]",
+		"PATCH /walls?paint=eq.%[2]s&columns=paint\nPrefer: missing=default\n\n{\"paint\":%[4]s}",
+		"PUT /walls?id=eq.%[2]s\n\n{\"id\":%[4]s,\"paint\":%[4]s}",
+		"GET /films?%[1]s=eq.%[2]s\nAccept: text/html",
+		"GET /films?select=%[1]s&%[1]s=eq.%[2]s\nAccept: text/html",
+		"GET /rpc/walls_of?select=%[1]s:paint&paint=eq.%[2]s\nAccept: text/html",
+		"GET /rpc/many?v=%[2]s\nAccept: text/html",
 	}
 	make := func(shape, name, value string) (string, bool) {
 		quoted := url.QueryEscape(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`)

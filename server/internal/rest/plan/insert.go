@@ -106,6 +106,9 @@ func (p *planner) payloadSelect(cols []*catalog.Column) *sqlast.Select {
 
 // payloadRows are the rows of the body under the name of bodyName.
 func (p *planner) payloadRows(cols []*catalog.Column) []sqlast.From {
+	if slices.ContainsFunc(cols, reads) {
+		return p.readRows(cols)
+	}
 	body, array := p.req.Payload.JSON, p.req.Payload.Array
 	typed := make([]sqlast.TypedColumn, len(cols))
 	var defaults []sqlast.Expr
@@ -137,8 +140,8 @@ func typedBody(body []byte, t sqlast.Type) sqlast.Expr {
 // most 100 arguments.
 const maxObjectPairs = 50
 
-// defaultedRows lays every element over an object of the defaults.
-func defaultedRows(body []byte, array bool, typed []sqlast.TypedColumn, defaults []sqlast.Expr) []sqlast.From {
+// defaultsObject is an object of the defaults, given as pairs of name and value.
+func defaultsObject(defaults []sqlast.Expr) sqlast.Expr {
 	var object sqlast.Expr
 	for chunk := range slices.Chunk(defaults, 2*maxObjectPairs) {
 		part := sqlast.Expr(sqlast.Call{Fn: sqlast.FnBuildObjectB, Args: chunk})
@@ -148,6 +151,12 @@ func defaultedRows(body []byte, array bool, typed []sqlast.TypedColumn, defaults
 			object = sqlast.Binary{Op: sqlast.Concat, Left: object, Right: part}
 		}
 	}
+	return object
+}
+
+// defaultedRows lays every element over an object of the defaults.
+func defaultedRows(body []byte, array bool, typed []sqlast.TypedColumn, defaults []sqlast.Expr) []sqlast.From {
+	object := defaultsObject(defaults)
 	doc := typedBody(body, sqlast.TypeJSONB)
 	if !array {
 		return []sqlast.From{sqlast.Record{Fn: sqlast.JSONBRecord, As: bodyName, Columns: typed,

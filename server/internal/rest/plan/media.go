@@ -18,12 +18,18 @@ const (
 	Object
 	CSV
 	GeoJSON
+	Custom // what a handler of the database makes
 )
 
 // Media is the negotiated form of the body.
 type Media struct {
 	Kind       MediaKind
 	StripNulls bool
+	// Handler makes a Custom body of rows; nil for the value of a function that
+	// is one already.
+	Handler *catalog.Handler
+	// Type is the media type of a Custom body.
+	Type string
 	// Explain, when not nil, asks for the plan of the statement instead of its rows.
 	Explain *Explain
 }
@@ -44,6 +50,8 @@ func (m Media) ContentType() string {
 	switch {
 	case m.Explain != nil:
 		return m.Explain.contentType()
+	case m.Kind == Custom:
+		return customContentType(m.Type)
 	case m.Kind == Object:
 		return request.MediaObject + strip + "; charset=utf-8"
 	case m.Kind == CSV:
@@ -73,7 +81,7 @@ func (e *Explain) contentType() string {
 var planOptions = []string{"analyze", "verbose", "settings", "buffers", "wal"}
 
 // explain reads a request for the plan.
-func (p *planner) explain(a request.MediaType, value bool) (Media, bool) {
+func (p *planner) explain(a request.MediaType, tree *ReadPlan, f *catalog.Function) (Media, bool) {
 	if !p.opt.Plans {
 		return Media{}, false
 	}
@@ -88,7 +96,7 @@ func (p *planner) explain(a request.MediaType, value bool) (Media, bool) {
 		}
 	}
 	shown := request.ParseMediaType(e.For)
-	m, ok := p.rows(shown, value)
+	m, ok := p.rows(shown, tree, f)
 	if e.For = shown.Type; m.StripNulls {
 		e.For += ";nulls=stripped"
 	}
@@ -96,36 +104,47 @@ func (p *planner) explain(a request.MediaType, value bool) (Media, bool) {
 	return m, ok
 }
 
-// media picks the first acceptable form that the engine has.
-func (p *planner) media(value bool) (Media, *request.Error) {
+// media picks the first acceptable form of the rows of the tree, or of the
+// result of the function, that there is.
+func (p *planner) media(tree *ReadPlan, f *catalog.Function) (Media, *request.Error) {
 	for _, a := range p.req.Accept {
 		if a.Type == request.MediaPlan || a.Type == request.MediaPlan+"+json" {
-			if m, ok := p.explain(a, value); ok {
+			if m, ok := p.explain(a, tree, f); ok {
 				return m, nil
 			}
 			continue
 		}
-		if m, ok := p.rows(a, value); ok {
+		if m, ok := p.rows(a, tree, f); ok {
 			return m, nil
 		}
 	}
 	return Media{}, mediaNotAvailable(p.req.Accept)
 }
 
-// rows is the form that shows rows as the media type.
-func (p *planner) rows(a request.MediaType, value bool) (Media, bool) {
+// rows is the form that shows rows as the media type. The forms of the dialect
+// itself come first and cannot be replaced; what the database has for the
+// resource comes before what it has for all, and that before what is built in.
+func (p *planner) rows(a request.MediaType, tree *ReadPlan, f *catalog.Function) (Media, bool) {
 	strip := a.Param("nulls") == "stripped"
-	switch a.Type {
+	name := a.Type
+	switch {
+	case name == request.MediaObject:
+		return Media{Kind: Object, StripNulls: strip}, true
+	case name == request.MediaArray && strip:
+		return Media{Kind: JSON, StripNulls: true}, true
+	case name == request.MediaArray:
+		name = request.MediaJSON
+	}
+	if m, ok := p.custom(name, tree, f); ok {
+		return m, true
+	}
+	switch name {
 	case request.MediaAny, request.MediaJSON, "application/*":
 		return Media{Kind: JSON}, true
-	case request.MediaObject:
-		return Media{Kind: Object, StripNulls: strip}, true
-	case request.MediaArray:
-		return Media{Kind: JSON, StripNulls: strip}, true
 	case request.MediaCSV, "text/*":
-		return Media{Kind: CSV}, !value
+		return Media{Kind: CSV}, true
 	case request.MediaGeoJSON:
-		return Media{Kind: GeoJSON}, p.snap.HasGeoJSON && !value
+		return Media{Kind: GeoJSON}, p.snap.HasGeoJSON && (f == nil || !f.ReturnsValue())
 	}
 	return Media{}, false
 }
@@ -145,6 +164,8 @@ func (m Media) body(rows string, f *catalog.Function) sqlast.Expr {
 		row = sqlast.Column{Of: sqlast.Ref{Name: rowName}, Name: scalarName}
 	}
 	switch m.Kind {
+	case Custom:
+		return m.customBody(row)
 	case CSV:
 		return csvBody(rows)
 	case GeoJSON:

@@ -65,6 +65,17 @@ type Plan struct {
 	Resolution request.Resolution
 }
 
+// Formats of the columns of Main's row. A body that the database makes may be
+// of any type: its bytes are those of the binary form.
+func (p *Plan) Formats() []int16 {
+	if p.Media.Kind != Custom || p.Media.Explain != nil {
+		return nil
+	}
+	formats := make([]int16, resultColumns)
+	formats[ResultBody] = 1
+	return formats
+}
+
 // The columns of the row that Main gives.
 const (
 	ResultTotal = iota
@@ -125,7 +136,7 @@ func (p *planner) read() (*Plan, *request.Error) {
 	if err != nil {
 		return nil, err
 	}
-	media, err := p.media(false)
+	media, err := p.media(tree, nil)
 	if err != nil {
 		return nil, err
 	}

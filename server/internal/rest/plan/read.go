@@ -9,8 +9,10 @@ import (
 // embed, or an embed as JSON. An aggregate of a to-one spread is computed by
 // the level above, where there is something to group.
 type output struct {
-	name    string
-	expr    sqlast.Expr
+	name string
+	expr sqlast.Expr
+	// group is what a level with aggregates groups by, nil for expr itself.
+	group   sqlast.Expr
 	star    bool
 	agg     request.Aggregate
 	aggCast string
@@ -77,9 +79,9 @@ func (n *ReadPlan) outputs(expand bool) []output {
 	var out []output
 	for _, f := range n.Select {
 		if f.IsStar() {
-			if expand && n.Columns != nil {
+			if n.Columns != nil && (expand || n.represented()) {
 				for _, c := range n.Columns.Columns {
-					out = append(out, output{name: c.Name, expr: sqlast.Column{Of: n.Scope, Name: c.Name}})
+					out = append(out, n.shown(output{name: c.Name}, request.Field{Name: c.Name}, ""))
 				}
 			} else {
 				out = append(out, output{name: "*", star: true, expr: sqlast.Star{Of: n.Scope}})
@@ -87,11 +89,14 @@ func (n *ReadPlan) outputs(expand bool) []output {
 			continue
 		}
 		o := output{name: f.OutputName(), agg: f.Aggregate, aggCast: f.AggregateCast}
-		if f.Star {
+		switch {
+		case f.Star:
 			o.count = true
 			o.expr = sqlast.Row{Name: n.Scope.Name}
-		} else {
+		case o.agg != request.NoAggregate:
 			o.expr = castTo(n.field(f.Field), f.Cast)
+		default:
+			o = n.shown(o, f.Field, f.Cast)
 		}
 		out = append(out, o)
 	}
@@ -182,7 +187,11 @@ func (n *ReadPlan) queryFor(expand bool) *sqlast.Select {
 			if o.embed {
 				e = sqlast.AsBuiltin{Expr: e, Type: sqlast.TypeJSONB} // json cannot be compared
 			}
-			s.Group = append(s.Group, sqlast.Int(len(s.Output)+1))
+			if o.group != nil {
+				s.Group = append(s.Group, o.group)
+			} else {
+				s.Group = append(s.Group, sqlast.Int(len(s.Output)+1))
+			}
 		}
 		name := o.name
 		if o.star {

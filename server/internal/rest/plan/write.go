@@ -40,7 +40,7 @@ func (p *planner) write() (*Plan, *request.Error) {
 	if err := p.strict(); err != nil {
 		return nil, err
 	}
-	if pl.Media, err = p.media(false); err != nil {
+	if pl.Media, err = p.media(tree, nil); err != nil {
 		return nil, err
 	}
 	pl.Main = pl.Media.render(p.frame(pl, tree, statement))

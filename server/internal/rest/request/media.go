@@ -15,6 +15,27 @@ type MediaType struct {
 	Raw string
 }
 
+// String is the type as it is told to clients: in its full spelling where the
+// dialect knows it, else as it was sent.
+func (m MediaType) String() string {
+	stripped := ""
+	if m.Param("nulls") == "stripped" {
+		stripped = ";nulls=stripped"
+	}
+	switch m.Type {
+	case MediaAny, MediaJSON, MediaCSV, MediaGeoJSON, MediaOpenAPI, MediaText, MediaXML, MediaOctets, MediaForm:
+		return m.Type
+	case MediaObject:
+		return m.Type + stripped
+	case MediaArray:
+		if stripped == "" {
+			return MediaJSON
+		}
+		return m.Type + stripped
+	}
+	return m.Raw
+}
+
 // MediaParam is one parameter of a media type.
 type MediaParam struct{ Name, Value string }
 

@@ -188,6 +188,7 @@ var (
 	Minus          = BinaryOp{"-"}
 	Plus           = BinaryOp{"+"}
 	Arrow          = BinaryOp{"->"}
+	HasKey         = BinaryOp{"?"}
 )
 
 // Binary joins two expressions; with a quantifier the right one is an array.
@@ -226,6 +227,9 @@ type Exists struct{ Query Query }
 
 // Scalar is a query that gives one value.
 type Scalar struct{ Query Query }
+
+// ArrayOf is the array of the values that a query gives.
+type ArrayOf struct{ Query Query }
 
 // Case is "case when cond then expr else other end".
 type Case struct{ When, Then, Else Expr }

@@ -35,6 +35,12 @@ type FunctionRows struct {
 	As   string
 }
 
+// Elements are the elements of an array; the column has the alias's name.
+type Elements struct {
+	Array Expr
+	As    string
+}
+
 // Sub is a subquery.
 type Sub struct {
 	Query   Query
@@ -157,6 +163,13 @@ func (f FunctionRows) from(w *writer) {
 	f.Call.expr(w)
 	w.raw(" as ")
 	w.ident(f.As)
+}
+
+func (e Elements) from(w *writer) {
+	w.raw("unnest(")
+	e.Array.expr(w)
+	w.raw(") as ")
+	w.ident(e.As)
 }
 
 func (s Sub) from(w *writer) {

@@ -165,6 +165,12 @@ func (s Scalar) expr(w *writer) {
 	w.raw(")")
 }
 
+func (a ArrayOf) expr(w *writer) {
+	w.raw("array(")
+	a.Query.query(w)
+	w.raw(")")
+}
+
 func (c Case) expr(w *writer) {
 	w.raw("case when ")
 	c.When.expr(w)
