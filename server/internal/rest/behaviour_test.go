@@ -14,6 +14,8 @@ import (
 )
 
 // Odd names: blanks, dots, quotes, upper case, other alphabets.
+//
+//covers:rest 4 66
 func TestOddNames(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create table "Odd ""table"".x"(id int primary key, "a b" text, "c.d" text, "e""f" text, "größe" int, "order" int, "*" int, "(x)" int);

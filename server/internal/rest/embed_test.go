@@ -33,6 +33,7 @@ insert into orgs values (1, 1, 'one'), (1, 2, 'two'); insert into staff values (
 insert into badges values (1, 'gold'); insert into events values (1, '2024-05-05', 1);
 `
 
+//covers:rest 77 78 79 81 82 83 84 86 92 93 96 98 99 102 103
 func TestEmbedding(t *testing.T) {
 	t.Parallel()
 	f := start(t, embedSchema)
@@ -92,6 +93,7 @@ func TestEmbedding(t *testing.T) {
 		want(t, 200, `[{"id":9,"rooms":{"slug":"public"}}]`)
 }
 
+//covers:rest 88 90 91 101
 func TestEmbeddingErrors(t *testing.T) {
 	t.Parallel()
 	f := start(t, embedSchema)
@@ -125,6 +127,7 @@ func TestEmbeddingErrors(t *testing.T) {
 	c.get(t, "/events_2024").wantCode(t, 404, "PGRST205")
 }
 
+//covers:rest 71 72 73 76
 func TestAggregates(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create table shops(id int primary key, city text);

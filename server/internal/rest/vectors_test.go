@@ -6,13 +6,18 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// vector is one request of testdata/vectors.txt with its expected answer.
+// vector is one request of a table with its expected answer. A table is a text
+// of paragraphs: the request line; "> " header lines; "as " the claims of the
+// token; "< " the body; the status; then headers of the answer ("-" for none),
+// and checks: "body" compares as JSON, "text" byte by byte, "has" finds a part,
+// "code" is an error's, "sql" counts the rows of a query afterwards.
 type vector struct {
 	line         int
 	method, path string
@@ -21,18 +26,16 @@ type vector struct {
 	body         string
 	status       int
 	want         map[string]string
-	checks       []string // body, text, code, sql lines
+	checks       []string // body, text, has, code, sql lines
 }
 
-func readVectors(t *testing.T, name string) []*vector {
+var vectorCheck = regexp.MustCompile(`^(body|text|has|code|sql) `)
+
+func readVectors(t *testing.T, text string) []*vector {
 	t.Helper()
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var list []*vector
 	var v *vector
-	for i, line := range strings.Split(string(raw), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		switch {
 		case strings.HasPrefix(line, "#"):
 		case line == "":
@@ -54,7 +57,7 @@ func readVectors(t *testing.T, name string) []*vector {
 			if _, err := fmt.Sscan(line, &v.status); err != nil {
 				t.Fatalf("line %d: %v", i+1, err)
 			}
-		case strings.HasPrefix(line, "body ") || strings.HasPrefix(line, "text ") || strings.HasPrefix(line, "code ") || strings.HasPrefix(line, "sql "):
+		case vectorCheck.MatchString(line):
 			v.checks = append(v.checks, line)
 		default:
 			k, val, _ := strings.Cut(line, ": ")
@@ -69,12 +72,19 @@ func TestContractVectors(t *testing.T) {
 	f := start(t, readFile(t, "testdata/vectors.sql"))
 	data := readFile(t, "testdata/vectors_data.sql")
 	f.exec(t, data)
-	for _, v := range readVectors(t, "testdata/vectors.txt") {
+	f.vectors(t, readFile(t, "testdata/vectors.txt"), data)
+}
+
+// vectors sends the requests of a table, one after the other. Where reset is
+// given, that SQL runs after each that may have written.
+func (f *fixture) vectors(t *testing.T, table, reset string) {
+	t.Helper()
+	for _, v := range readVectors(t, table) {
 		t.Run(fmt.Sprintf("line%d_%s_%s", v.line, v.method, strings.TrimPrefix(v.path, "/")), func(t *testing.T) {
 			f.check(t, v)
 		})
-		if v.method != http.MethodGet && v.method != http.MethodHead && v.method != http.MethodOptions {
-			f.exec(t, data)
+		if reset != "" && v.method != http.MethodGet && v.method != http.MethodHead && v.method != http.MethodOptions {
+			f.exec(t, reset)
 		}
 	}
 }
@@ -100,9 +110,6 @@ func (f *fixture) check(t *testing.T, v *vector) {
 	req.Header = v.header.Clone()
 	if v.claims == nil {
 		v.claims = map[string]any{"role": "service_role"}
-		if strings.HasPrefix(v.path, "/notes") {
-			v.claims = map[string]any{"role": "anon"}
-		}
 	}
 	req.Header.Set("Authorization", "Bearer "+f.token(t, v.claims))
 	if v.body != "" && req.Header.Get("Content-Type") == "" {
@@ -135,6 +142,10 @@ func (f *fixture) check(t *testing.T, v *vector) {
 		case "text":
 			if want = strings.ReplaceAll(want, `\n`, "\n"); string(body) != want {
 				t.Errorf("body is %q, want %q", body, want)
+			}
+		case "has":
+			if !strings.Contains(string(body), want) {
+				t.Errorf("body is %s, without %s", body, want)
 			}
 		case "body":
 			sameJSON(t, body, want)

@@ -115,6 +115,7 @@ func planText(s *catalog.Snapshot, in string, o Options) (*Plan, *request.Error)
 	return Make(r, s, o)
 }
 
+//covers:rest 104
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
