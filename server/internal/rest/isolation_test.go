@@ -51,6 +51,7 @@ func TestCallersAreIsolated(t *testing.T) {
 	wg.Wait()
 }
 
+//covers:rest 125
 func TestRowLevelSecurity(t *testing.T) {
 	t.Parallel()
 	f := start(t, whoami+"create table closed(id int); revoke all on closed from anon, authenticated;")
