@@ -10,6 +10,8 @@ import (
 
 // Callers that find the same snapshot stale share one load; one that finds the
 // new one stale, too, makes another.
+//
+//covers:rest 237
 func TestReloadIsShared(t *testing.T) {
 	ctx := context.Background()
 	var loads atomic.Int64

@@ -44,6 +44,7 @@ create procedure proc() language sql as 'select 1';
 create function trig() returns trigger language plpgsql as $$ begin return new; end $$;
 `
 
+//covers:rest 152 153 154 156 159 163 164 174 176
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	f := start(t, callSchema)
@@ -98,6 +99,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+//covers:rest 166 167 173
 func TestCallsRunOnce(t *testing.T) {
 	t.Parallel()
 	f := start(t, callSchema)
@@ -121,6 +123,7 @@ func TestCallsRunOnce(t *testing.T) {
 	c.post(t, "/rpc/over", `{"a":1}`, "Prefer: handling=strict, max-affected=1").wantCode(t, 400, "PGRST128")
 }
 
+//covers:rest 157 158 159 168 171
 func TestCallErrors(t *testing.T) {
 	t.Parallel()
 	f := start(t, callSchema)
@@ -152,6 +155,7 @@ func TestCallErrors(t *testing.T) {
 	f.as(t, "anon", nil).post(t, "/rpc/ret_null", `{}`).wantCode(t, 401, "42501")
 }
 
+//covers:rest 54 67 69
 func TestComputedColumns(t *testing.T) {
 	t.Parallel()
 	f := start(t, callSchema+`create function shout(items) returns text stable language sql as 'select upper($1.name)';
@@ -166,6 +170,7 @@ func TestComputedColumns(t *testing.T) {
 	c.get(t, "/items?select=count").want(t, 200, `[{"count":3}]`)
 }
 
+//covers:rest 159 160 161
 func TestUnnamedParameters(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create function echo(text) returns text immutable language sql as 'select $1';

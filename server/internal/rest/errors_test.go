@@ -13,6 +13,7 @@ import (
 	"github.com/suparust/suparust/server/internal/session"
 )
 
+//covers:rest 228
 func TestDatabaseErrorStatus(t *testing.T) {
 	for _, c := range []struct {
 		code, message string
@@ -42,6 +43,7 @@ func TestDatabaseErrorStatus(t *testing.T) {
 	}
 }
 
+//covers:rest 170
 func TestRaisedErrors(t *testing.T) {
 	const message = `{"code":"123","message":"m"}`
 	for _, c := range []struct {

@@ -9,6 +9,8 @@ import (
 )
 
 // A schema change made by any connection is in force for the next request.
+//
+//covers:rest 236 238 239
 func TestSchemaChangeIsSeenByTheNextRequest(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create table base(id int primary key, a text); insert into base values (1, 'x')")
@@ -46,6 +48,8 @@ func TestSchemaChangeIsSeenByTheNextRequest(t *testing.T) {
 
 // While one client changes the schema all the time, every request of the
 // others is answered by the schema before or after a change, never by neither.
+//
+//covers:rest 237 239
 func TestDDLStorm(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create table stormy(id int primary key, v text); insert into stormy values (1, 'x')")
@@ -94,6 +98,8 @@ func TestNotifiedReload(t *testing.T) {
 }
 
 // A listener that loses its connection comes back, and reads what it may have missed.
+//
+//covers:rest 237
 func TestListenerComesBack(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create table t(id int); insert into t select generate_series(1, 5)")
