@@ -8,11 +8,6 @@ import (
 	"time"
 )
 
-const benchSchema = `create table items(id int primary key, name text, note text);
-insert into items select i, 'name ' || i, repeat('n', 50) from generate_series(1, 10000) i; analyze items;
-alter table items enable row level security; create policy all_rows on items for select to authenticated using (true);
-grant select on items to authenticated`
-
 // BenchmarkSelectByKey is a row by its key over HTTP. The metric "bare" is the
 // limit, measured in the same run: the same select, prepared, over the same
 // socket; "ratio" is how much longer the request takes.

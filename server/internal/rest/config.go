@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/rest/plan"
 	"github.com/suparust/suparust/server/internal/session"
 )
 
@@ -73,6 +74,7 @@ type config struct {
 	rootFn      string
 	openAPI     string
 	searchPaths map[string]string // by schema
+	planner     *plan.Cache
 }
 
 // hoistedSettings are the settings of a called function that are set before it.

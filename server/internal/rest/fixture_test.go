@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -20,6 +21,8 @@ type fixture struct {
 	// URL is the root of the API.
 	URL string
 	srv *suparusttest.Server
+	// serial numbers what benchmarks write.
+	serial atomic.Int64
 }
 
 // start serves a database in which sql was run as the role postgres.

@@ -126,11 +126,16 @@ func (h *Handler) watch() {
 
 // config returns what is in force for a snapshot.
 func (h *Handler) config(s *catalog.Snapshot) *config {
-	if c := h.inForce.Load(); c != nil && c.snapshot == s {
-		return c
+	old := h.inForce.Load()
+	if old != nil && old.snapshot == s {
+		return old
 	}
 	c := h.cfg.effective(s)
-	h.inForce.Store(c)
+	c.planner = plan.NewCache(s, request.Options{Schemas: c.schemas, AllowTx: c.allowTx, RootFunction: c.rootFn},
+		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: h.cfg.SafeUpdate})
+	if !h.inForce.CompareAndSwap(old, c) {
+		return h.config(s)
+	}
 	return c
 }
 
@@ -177,21 +182,11 @@ func (h *Handler) try(ctx context.Context, r *http.Request, cfg *config, once *b
 	if err != nil {
 		return nil, false, err
 	}
-	req, rerr := request.Parse(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header,
-		request.Options{Schemas: cfg.schemas, AllowTx: cfg.allowTx, RootFunction: cfg.rootFn})
-	if rerr != nil {
-		return nil, false, rerr
+	req, p, err := cfg.planner.Prepare(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, once.read)
+	if err != nil {
+		return nil, who.authenticated, err
 	}
-	if req.TakesBody() {
-		body, err := once.read()
-		if err != nil {
-			return nil, false, err
-		}
-		if rerr := req.ParseBody(body); rerr != nil {
-			return nil, false, rerr
-		}
-	}
-	a, err = h.answer(ctx, r, cfg, who, req)
+	a, err = h.answer(ctx, r, cfg, who, req, p)
 	return a, who.authenticated, err
 }
 
@@ -224,18 +219,13 @@ func (h *Handler) noSchema(err error) error {
 		Message: "Could not query the database for the schema cache. Retrying.", Cause: err}
 }
 
-// answer plans the request over the snapshot and runs it.
-func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request) (*answer, error) {
+// answer runs the planned request.
+func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) (*answer, error) {
 	if req.Method == http.MethodOptions {
 		return h.inspect(ctx, cfg, req)
 	}
 	if req.Resource == request.Root {
 		return h.describe(ctx, r, cfg, who, req)
-	}
-	p, perr := plan.Make(req, cfg.snapshot, plan.Options{
-		Schemas: cfg.schemas, MaxRows: cfg.maxRows, Aggregates: cfg.aggregates, Plans: cfg.plans, SafeUpdate: h.cfg.SafeUpdate})
-	if perr != nil {
-		return nil, perr
 	}
 	if err := h.checkTimezone(ctx, req); err != nil {
 		return nil, err

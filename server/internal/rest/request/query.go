@@ -74,20 +74,19 @@ func unhex(c byte) byte {
 }
 
 // EncodeComponent percent-encodes everything but unreserved characters.
-func EncodeComponent(s string) string {
+func EncodeComponent(s string) string { return string(appendComponent(make([]byte, 0, len(s)), s)) }
+
+func appendComponent(b []byte, s string) []byte {
 	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~' {
-			b.WriteByte(c)
+			b = append(b, c)
 			continue
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
+		b = append(b, '%', hex[c>>4], hex[c&15])
 	}
-	return b.String()
+	return b
 }
 
 // canonical is the query string sorted by key and encoded again.
