@@ -143,6 +143,7 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
+//covers:rest 192 193 194
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create table many(id int primary key); insert into many select generate_series(1, 1500); analyze many;
@@ -191,6 +192,7 @@ func TestRequestLimits(t *testing.T) {
 	c.get(t, deep).wantCode(t, 400, "PGRST100")
 }
 
+//covers:rest 186 187
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create table t(id int primary key, v text); insert into t values (1, 'x')")
