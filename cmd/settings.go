@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -123,17 +124,20 @@ type named struct {
 }
 
 // names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served is left out.
-func names(api, database string, keys server.Keys) []named {
-	return []named{
+func names(api, database, mailbox string, keys server.Keys) []named {
+	list := []named{
 		{"API_URL", "API URL", api, false},
 		{"REST_URL", "", api + "/rest/v1", false},
 		{"DB_URL", "Database URL", database, true},
+		{"INBUCKET_URL", "", mailbox, false},
+		{"MAILPIT_URL", "Mailbox", mailbox, false},
 		{"PUBLISHABLE_KEY", "Publishable key", keys.PublishableKey, false},
 		{"SECRET_KEY", "Secret key", keys.SecretKey, true},
 		{"JWT_SECRET", "JWT secret", keys.JWTSecret, true},
 		{"ANON_KEY", "Anon key", keys.AnonKey, false},
 		{"SERVICE_ROLE_KEY", "Service role key", keys.ServiceRoleKey, true},
 	}
+	return slices.DeleteFunc(list, func(n named) bool { return n.value == "" })
 }
 
 // apiURL is the address of a server on port.

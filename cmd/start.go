@@ -94,7 +94,13 @@ func (c startCommand) Run(a *app) (err error) {
 			return err
 		}
 	}
-	a.banner(names(srv.URL(), srv.DatabaseURL(), srv.Keys()))
+	mailbox := ""
+	if !s.config.Mail.Disabled {
+		if mailbox, err = srv.MailURL(); err != nil {
+			return err
+		}
+	}
+	a.banner(names(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys()))
 	return srv.Wait(ctx)
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/gateway"
-	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/project"
 	"github.com/suparust/suparust/server/pg"
 )
@@ -29,15 +28,6 @@ const (
 	DemoPublishableKey = gateway.DemoPublishableKey
 	DemoSecretKey      = gateway.DemoSecretKey
 )
-
-// Mailbox holds every message the server sends.
-type Mailbox = mail.Box
-
-// MailFilter chooses messages of a Mailbox; the zero value chooses all.
-type MailFilter = mail.Filter
-
-// Message is one message of a Mailbox.
-type Message = mail.Message
 
 // Config of a Server. Start from DefaultConfig, add the project with
 // LoadProject and the environment with FromEnv, in this order: what comes
@@ -56,6 +46,7 @@ type Config struct {
 	REST     RESTConfig
 	Auth     AuthConfig
 	Storage  StorageConfig
+	Mail     MailConfig
 
 	// Quickstart gives a fresh database without a project the fixture of that
 	// name: the view public.users and open storage policies.
@@ -68,8 +59,8 @@ type Config struct {
 	// Shutdown stops it.
 	Cluster *pg.Cluster
 
-	// Mail receives every message; nil means a box of the server's own.
-	Mail *Mailbox
+	// Mailbox receives every message; nil means a box of the server's own.
+	Mailbox *Mailbox
 	// Logger is used for everything; nil discards.
 	Logger *slog.Logger
 	// Progress shows downloads to a person; nil shows none.
@@ -199,6 +190,7 @@ func DefaultConfig() Config {
 			Root:          filepath.Join("data", "storage"),
 			FileSizeLimit: 50 << 20,
 		},
+		Mail:       DefaultMail(),
 		Quickstart: true,
 	}
 }
@@ -209,6 +201,8 @@ func (c *Config) Ephemeral() {
 	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
 	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
 	c.Storage.Root = ""
+	// no test and no command sends mail to people
+	c.Mail = MailConfig{From: c.Mail.From, ListenAddr: "127.0.0.1", OnDemand: true}
 	c.Quickstart = false
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
@@ -238,6 +232,9 @@ func (c *Config) validate() error {
 	}
 	if c.Database.Version != 0 && (c.Database.Version < pg.MinMajor || c.Database.Version > pg.MaxMajor) {
 		return fmt.Errorf("PostgreSQL %d is not supported: set SUPARUST_PG_VERSION to %d to %d", c.Database.Version, pg.MinMajor, pg.MaxMajor)
+	}
+	if err := c.Mail.validate(); err != nil {
+		return err
 	}
 	if c.Keys.JWTSecret == "" {
 		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")

@@ -3,11 +3,9 @@ package server
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/project"
 )
 
@@ -49,6 +47,7 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
 	}
+	c.loadMail(p)
 	if err := c.loadAuth(p); err != nil {
 		return nil, err
 	}
@@ -104,31 +103,6 @@ func (c *Config) loadAuth(p *project.Project) error {
 		a.SigningKeys = keys
 	}
 	return a.loadTemplates(p)
-}
-
-var mailKinds = []string{"confirmation", "invite", "magic_link", "recovery", "email_change", "reauthentication"}
-
-// loadTemplates reads the templates of mails that the project brings along.
-func (a *AuthConfig) loadTemplates(p *project.Project) error {
-	for kind, t := range p.Config.Auth.Email.Template {
-		if !slices.Contains(mailKinds, kind) {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("auth.email.template.%s is no mail that is sent: the kinds are %s", kind, strings.Join(mailKinds, ", ")))
-			continue
-		}
-		html := t.Content
-		if t.ContentPath != "" {
-			b, err := p.ReadFile(t.ContentPath)
-			if err != nil {
-				return fmt.Errorf("the mail template auth.email.template.%s: %w", kind, err)
-			}
-			html = string(b)
-		}
-		if a.Email.Templates == nil {
-			a.Email.Templates = map[string]auth.Template{}
-		}
-		a.Email.Templates[kind] = auth.Template{Subject: t.Subject, HTML: html}
-	}
-	return nil
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

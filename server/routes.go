@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -86,7 +87,8 @@ func (s *Server) restConfig() rest.Config {
 func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Config {
 	c := s.cfg.Auth
 	ac := auth.Config{
-		DB: s.db.auth, Signer: signer, Keys: keys, Mail: s.mail,
+		DB: s.db.auth, Signer: signer, Keys: keys,
+		Mail: s.cfg.Mailbox, SMTP: s.cfg.Mail.sender(hostOf(s.url)), Sender: s.cfg.Mail.From,
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
 		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
 		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
@@ -96,6 +98,15 @@ func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Co
 		ac.Password.Cost = password.CheapCost()
 	}
 	return ac
+}
+
+// hostOf is the name in an address.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // blobs is the store of objects' bytes: durable beside a durable database,

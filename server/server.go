@@ -35,7 +35,7 @@ type Server struct {
 	keys     Keys
 	url      string
 	dataURL  string
-	mail     *Mailbox
+	mailbox  *mailService
 	listener net.Listener
 	http     *http.Server
 	db       *database
@@ -70,10 +70,11 @@ func New(c Config) (*Server, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Mail == nil {
-		c.Mail = mail.NewBox(0)
+	if c.Mailbox == nil {
+		c.Mailbox = mail.NewBox(0)
 	}
-	return &Server{cfg: c, keys: keys, mail: c.Mail, failed: make(chan error, 1), patience: clientPatience}, nil
+	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
+	return &Server{cfg: c, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are
@@ -99,6 +100,9 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) start(ctx context.Context) error {
 	var err error
 	if s.listener, err = listen(ctx, &s.cfg); err != nil {
+		return err
+	}
+	if err := s.startMail(ctx); err != nil {
 		return err
 	}
 	s.url = s.cfg.PublicURL
@@ -208,6 +212,7 @@ func (s *Server) stop(ctx context.Context) error {
 	} else if s.listener != nil {
 		_ = s.listener.Close() // nobody was told of it
 	}
+	errs = append(errs, s.mailbox.close(ctx))
 	if s.rest != nil {
 		errs = append(errs, s.rest.Close())
 	}
@@ -254,9 +259,6 @@ func (s *Server) Keys() Keys { return s.keys }
 
 // DatabaseURL is a connection URL of the role postgres, for people and tools.
 func (s *Server) DatabaseURL() string { return s.dataURL }
-
-// Mail is the box that every message lands in.
-func (s *Server) Mail() *Mailbox { return s.mail }
 
 // Cluster is the server's own PostgreSQL, nil when it is external.
 func (s *Server) Cluster() *pg.Cluster {

@@ -46,6 +46,7 @@ func setup(env *testscript.Env) error {
 		}
 		env.Setenv(name, strconv.Itoa(port))
 		env.Setenv("DB_"+name, strconv.Itoa(port+10000))
+		env.Setenv("MAIL_"+name, strconv.Itoa(port+20000))
 		env.Setenv("URL"+strings.TrimPrefix(name, "PORT"), fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
@@ -71,11 +72,11 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-// freePort finds a port such that the port itself and the one 10000 above, PostgreSQL's, are free.
+// freePort finds a port such that the port itself and those 10000 and 20000 above, PostgreSQL's and the mailbox's, are free.
 func freePort() (int, error) {
 	for range 200 {
 		port := 20000 + rand.IntN(20000)
-		if available(port) && available(port+10000) {
+		if available(port) && available(port+10000) && available(port+20000) {
 			return port, nil
 		}
 	}

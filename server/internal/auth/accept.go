@@ -65,7 +65,10 @@ func (w *work) acceptEmailChange(u *User, hash string) (done bool, err error) {
 			`delete from auth.one_time_tokens where user_id = $1 and token_type = $2::text::auth.one_time_token_type`, u.ID, kind.column)
 	}
 	w.audit(u, auditModified, nil)
-	return true, w.moveEmail(u, u.EmailChange)
+	if err := w.moveEmail(u, u.EmailChange); err != nil {
+		return true, err
+	}
+	return true, w.notifyEmailChanged(u, u.EmailChange)
 }
 
 // moveEmail makes address the user's own, confirmed.
@@ -103,6 +106,9 @@ func (w *work) movePhone(u *User, phone string) error {
 			return unprocessable(codePhoneExists, messageDuplicatePhone)
 		}
 		return internal("Error confirming user", err)
+	}
+	if err := w.notifyPhoneChanged(u, phone); err != nil {
+		return err
 	}
 	return w.clearCodes(u.ID)
 }

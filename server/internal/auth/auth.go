@@ -28,7 +28,7 @@ type Handler struct {
 	mail      *mail.Box
 	log       *slog.Logger
 	passwords *password.Hasher
-	templates map[string]mailTemplate
+	templates *mailTemplates
 	smsText   smsTemplate
 	redirects []redirectPattern
 	jwks      []byte
@@ -46,7 +46,7 @@ func New(c Config) (*Handler, error) {
 	if h.passwords, err = password.New(c.Password.Cost, 0); err != nil {
 		return nil, err
 	}
-	if h.templates, err = parseMailTemplates(c.Email.Templates); err != nil {
+	if h.templates, err = parseMailTemplates(c.Email, c.SiteURL, c.Logger); err != nil {
 		return nil, err
 	}
 	if h.smsText, err = parseSMSTemplate(c.Phone.Template); err != nil {

@@ -20,6 +20,8 @@ type Config struct {
 	Signer *gateway.Signer // signs access tokens
 	Keys   gateway.KeySet  // the public parts of asymmetric keys are published as JWKS
 	Mail   *mail.Box       // nil means a box of the handler's own
+	SMTP   *mail.Sender    // mails are sent through it too; nil keeps them in the box
+	Sender mail.Address    // of every mail; default admin@email.com
 	Logger *slog.Logger    // nil discards
 	Now    func() time.Time
 
@@ -64,12 +66,30 @@ type EmailConfig struct {
 	CodeExpiry   time.Duration // default one hour
 	// FixedCode, when set, is the code of every mail and message: for tests.
 	FixedCode string
-	Templates map[string]Template // by kind: confirmation, invite, magic_link, recovery, email_change, reauthentication
+	// Templates of mails by kind: confirmation, invite, magic_link, recovery,
+	// email_change, reauthentication, and the names of Notifications.
+	Templates map[string]Template
+	// Notifications that are sent: password_changed, email_changed,
+	// phone_changed, identity_linked, identity_unlinked, mfa_factor_enrolled,
+	// mfa_factor_unenrolled. Those not named are not.
+	Notifications map[string]bool
+	// URLPaths are the paths or addresses of links in the place of
+	// ExternalURL/verify, by kind: confirmation, invite, recovery (magic links
+	// too), email_change.
+	URLPaths map[string]string
+	// Headers are further fields of every mail; $messageType in a value is the
+	// mail's kind.
+	Headers map[string]string
 }
 
 // Template is the Go template of a kind of mail; an empty part keeps the
 // built-in one.
-type Template struct{ Subject, HTML string }
+type Template struct {
+	Subject, HTML string
+	// Location, when set, is where HTML comes from: an address, a file, or a
+	// path of the site. It is read when a mail is sent.
+	Location string
+}
 
 // PhoneConfig is about sign-in by phone number.
 type PhoneConfig struct {
@@ -134,6 +154,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Audience, defaultAudience)
 	setDefault(&c.DefaultRole, "authenticated")
 	setDefault(&c.Version, "dev")
+	setDefault(&c.Sender, mail.Address{Name: "Admin", Address: "admin@email.com"})
 	setDefault(&c.JWTExpiry, time.Hour)
 	setDefault(&c.Email.MaxFrequency, time.Second)
 	setDefault(&c.Email.CodeLength, 6)

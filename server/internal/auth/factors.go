@@ -253,8 +253,10 @@ func (h *Handler) verifyFactor(w http.ResponseWriter, r *http.Request) error {
 			return unprocessable("mfa_verification_failed", "Invalid TOTP code entered")
 		}
 		tx.audit(c.User, auditVerification, map[string]any{"factor_id": f.ID, "challenge_id": challengeID, "factor_type": f.Type})
-		res, err = tx.raiseSession(c, f, challengeID)
-		return err
+		if res, err = tx.raiseSession(c, f, challengeID); err != nil || f.verified() {
+			return err
+		}
+		return tx.notifyFactorEnrolled(c.User, f.Type)
 	})
 	if err != nil {
 		return err
@@ -347,7 +349,10 @@ func (h *Handler) unenrollFactor(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = h.inTx(r, func(tx *work) error {
 		tx.audit(c.User, auditFactorUnenroll, map[string]any{"factor_id": f.ID, "factor_status": f.Status, "session_id": c.Session.ID})
-		return tx.deleteFactor(f)
+		if err := tx.deleteFactor(f); err != nil {
+			return err
+		}
+		return tx.notifyFactorUnenrolled(c.User, f.Type)
 	})
 	if err != nil {
 		return err

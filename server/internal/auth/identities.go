@@ -53,6 +53,9 @@ func (h *Handler) deleteIdentity(w http.ResponseWriter, r *http.Request) error {
 		} else if err := tx.promoteEmail(u, rest); err != nil {
 			return err
 		}
+		if err := tx.notifyIdentityUnlinked(u, gone.Provider); err != nil {
+			return err
+		}
 		return tx.setProviders(u.ID)
 	})
 	if err != nil {

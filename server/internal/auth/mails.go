@@ -1,84 +1,12 @@
 package auth
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
-	"html"
-	"html/template"
 	"net/url"
-	"regexp"
 	"strings"
-	texttemplate "text/template"
 
 	"github.com/suparust/suparust/server/internal/mail"
 )
-
-// Kinds of mails; they are the names of templates in the configuration.
-const (
-	mailConfirmation   = "confirmation"
-	mailInvite         = "invite"
-	mailMagicLink      = "magic_link"
-	mailRecovery       = "recovery"
-	mailEmailChange    = "email_change"
-	mailReauthenticate = "reauthentication"
-)
-
-// builtinTemplates are short on purpose, and always hold both the link and the
-// code, so that a test can use either.
-var builtinTemplates = map[string]Template{
-	mailConfirmation: {"Confirm your email address", mailPage("Confirm your email address",
-		"Open the link to confirm {{ .Email }} and sign in.", "Confirm email address")},
-	mailInvite: {"You have been invited", mailPage("You have been invited",
-		"You were invited to create a user on {{ .SiteURL }}. Open the link to accept.", "Accept the invitation")},
-	mailMagicLink: {"Your sign-in link", mailPage("Your sign-in link",
-		"Open the link to sign in as {{ .Email }}.", "Sign in")},
-	mailRecovery: {"Reset your password", mailPage("Reset your password",
-		"Open the link to choose a new password for {{ .Email }}.", "Reset password")},
-	mailEmailChange: {"Confirm your new email address", mailPage("Confirm your new email address",
-		"Open the link to change the address of your user from {{ .Email }} to {{ .NewEmail }}.", "Change email address")},
-	mailReauthenticate: {"{{ .Token }} is your verification code", "<h2>Verify that it is you</h2>\n" +
-		"<p>Enter the code: <strong>{{ .Token }}</strong></p>\n"},
-}
-
-func mailPage(title, sentence, link string) string {
-	return "<h2>" + title + "</h2>\n<p>" + sentence + "</p>\n" +
-		`<p><a href="{{ .ConfirmationURL }}">` + link + "</a></p>\n" +
-		"<p>Or enter the code: <strong>{{ .Token }}</strong></p>\n"
-}
-
-type mailTemplate struct {
-	subject *texttemplate.Template
-	html    *template.Template
-}
-
-func parseMailTemplates(custom map[string]Template) (map[string]mailTemplate, error) {
-	for kind := range custom {
-		if _, ok := builtinTemplates[kind]; !ok {
-			return nil, fmt.Errorf("auth: there is no mail of the kind %q to have a template: the kinds are confirmation, "+
-				"invite, magic_link, recovery, email_change, reauthentication", kind)
-		}
-	}
-	out := map[string]mailTemplate{}
-	for kind, t := range builtinTemplates {
-		if c := custom[kind]; c.Subject != "" {
-			t.Subject = c.Subject
-		}
-		if c := custom[kind]; c.HTML != "" {
-			t.HTML = c.HTML
-		}
-		subject, err := texttemplate.New(kind).Parse(t.Subject)
-		if err != nil {
-			return nil, fmt.Errorf("auth: the subject of the %s mail: %w", kind, err)
-		}
-		body, err := template.New(kind).Parse(t.HTML)
-		if err != nil {
-			return nil, fmt.Errorf("auth: the template of the %s mail: %w", kind, err)
-		}
-		out[kind] = mailTemplate{subject, body}
-	}
-	return out, nil
-}
 
 // letter is what a mail is made from.
 type letter struct {
@@ -89,44 +17,122 @@ type letter struct {
 	hash     string
 	user     *User
 	newEmail string
+	more     map[string]any // further variables of the template
+}
+
+// outgoing is a message that leaves when its work is done.
+type outgoing struct {
+	mail.Message
+	failure string // what is answered when it cannot be sent; "" lets the work stand
 }
 
 // mailOut composes a mail; it leaves when the work is done.
 func (w *work) mailOut(l letter) error {
+	failure := "Error sending " + strings.ReplaceAll(l.kind, "_", " ") + " email"
 	target := w.h.redirectTarget(w.r)
 	var data map[string]any
 	if err := json.Unmarshal(l.user.UserMetadata, &data); err != nil {
-		return internal("Error composing email", err)
+		return internal(failure, err)
 	}
-	vars := map[string]any{
-		"ConfirmationURL": w.h.verifyURL(l.hash, l.linkType, target),
-		"Token":           l.code,
-		"TokenHash":       l.hash,
-		"SiteURL":         w.h.cfg.SiteURL,
-		"Email":           l.user.Email,
-		"NewEmail":        l.newEmail,
-		"SendingTo":       l.to,
-		"Data":            data,
-		"RedirectTo":      target,
+	vars := map[string]any{"SiteURL": w.h.cfg.SiteURL, "Email": l.user.Email, "Data": data}
+	if l.code != "" {
+		vars["Token"] = l.code
 	}
-	t := w.h.templates[l.kind]
-	var subject, body bytes.Buffer
-	if err := t.subject.Execute(&subject, vars); err != nil {
-		return internal("Error composing email", err)
+	if l.linkType != "" {
+		vars["ConfirmationURL"], vars["TokenHash"], vars["RedirectTo"] = w.h.mailLink(l, target), l.hash, target
 	}
-	if err := t.html.Execute(&body, vars); err != nil {
-		return internal("Error composing email", err)
+	if l.newEmail != "" {
+		vars["NewEmail"], vars["SendingTo"] = l.newEmail, l.to
 	}
-	w.mails = append(w.mails, mail.Message{
-		Kind: mail.Email, From: senderAddress, To: l.to, Subject: oneLine(subject.String()), HTML: body.String(),
-		Text: htmlToText(body.String()), Created: w.now, Tags: []string{l.kind},
-	})
+	for name, v := range l.more {
+		vars[name] = v
+	}
+	subject, body, err := w.h.templates.execute(w.ctx, l.kind, vars)
+	if err != nil {
+		return internal(failure, err)
+	}
+	m := mail.Message{
+		Kind: mail.Email, From: w.h.cfg.Sender, To: l.to, Subject: subject, HTML: body, Text: mail.HTMLToText(body),
+		Created: w.now, Tags: []string{l.kind}, Header: w.h.mailHeader(l.kind),
+	}
+	m.Locate(l.code, l.hash)
+	m.Complete()
+	if isNotification(l.kind) {
+		failure = ""
+	}
+	w.mails = append(w.mails, outgoing{m, failure})
 	return nil
 }
 
-const senderAddress = "admin@email.com"
+// mailHeader are the configured fields of a mail of the kind.
+func (h *Handler) mailHeader(kind string) map[string]string {
+	if len(h.cfg.Email.Headers) == 0 {
+		return nil
+	}
+	name := kind
+	switch {
+	case kind == mailReauthenticate:
+		name = "reauthenticate"
+	case isNotification(kind):
+		name += "_notification"
+	}
+	header := make(map[string]string, len(h.cfg.Email.Headers))
+	for field, value := range h.cfg.Email.Headers {
+		header[field] = strings.ReplaceAll(value, "$messageType", name)
+	}
+	return header
+}
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// send hands the mails of the work on to the SMTP server. It is part of the
+// transaction: a mail that cannot be sent undoes what it was about.
+func (w *work) send() error {
+	if w.h.cfg.SMTP == nil {
+		return nil
+	}
+	for _, m := range w.mails {
+		if m.Kind != mail.Email {
+			continue
+		}
+		err := w.h.cfg.SMTP.Send(w.ctx, m.Message)
+		switch {
+		case err == nil:
+		case m.failure != "":
+			w.deliver() // for whoever looks why it failed
+			return internal(m.failure, err)
+		default:
+			w.h.log.Warn("a notification was not sent", "kind", m.Tags, "error", err)
+		}
+	}
+	return nil
+}
+
+// deliver puts the messages of the work into the mailbox.
+func (w *work) deliver() {
+	for _, m := range w.mails {
+		w.h.mail.Deliver(m.Message)
+	}
+}
+
+// mailLink is the link of a mail: verifyURL, at the path that is configured
+// for its kind.
+func (h *Handler) mailLink(l letter, target string) string {
+	kind := l.kind
+	if kind == mailMagicLink {
+		kind = mailRecovery // they share it
+	}
+	link := h.verifyURL(l.hash, l.linkType, target)
+	path := h.cfg.Email.URLPaths[kind]
+	base, err := url.Parse(h.cfg.ExternalURL)
+	if path == "" || err != nil {
+		return link
+	}
+	at, err := base.Parse(path)
+	if err != nil {
+		return link
+	}
+	_, at.RawQuery, _ = strings.Cut(link, "?")
+	return at.String()
+}
 
 // verifyURL is the link of a mail. The target stands in it as it is unless its
 // characters would end the parameter.
@@ -136,22 +142,4 @@ func (h *Handler) verifyURL(hash, linkType, target string) string {
 	}
 	return strings.TrimSuffix(h.cfg.ExternalURL, "/") + "/verify?token=" + url.QueryEscape(hash) +
 		"&type=" + url.QueryEscape(linkType) + "&redirect_to=" + target
-}
-
-var (
-	anchor    = regexp.MustCompile(`(?is)<a\s[^>]*?href="([^"]*)"[^>]*>(.*?)</a>`)
-	blockEnd  = regexp.MustCompile(`(?i)</(p|h[1-6]|div|li|tr)>|<br\s*/?>`)
-	invisible = regexp.MustCompile(`(?is)<(style|script|head)\b.*?</(style|script|head)>`)
-	tag       = regexp.MustCompile(`(?s)<[^>]*>`)
-	blank     = regexp.MustCompile(`[ \t]+`)
-	newlines  = regexp.MustCompile(`\s*\n\s*`)
-)
-
-// htmlToText is the plain form of a mail: links are shown behind their words.
-func htmlToText(s string) string {
-	s = invisible.ReplaceAllString(s, "")
-	s = anchor.ReplaceAllString(s, "$2 ( $1 )")
-	s = blockEnd.ReplaceAllString(s, "\n")
-	s = html.UnescapeString(tag.ReplaceAllString(s, ""))
-	return strings.TrimSpace(newlines.ReplaceAllString(blank.ReplaceAllString(s, " "), "\n\n"))
 }

@@ -127,7 +127,9 @@ func (w *work) sendPhoneCode(u *User, kind codeKind, phone string) (messageID st
 			return "", internal("error generating sms template", err)
 		}
 		messageID = newID()
-		w.mails = append(w.mails, mail.Message{Kind: mail.SMS, To: phone, Text: text.String(), Created: w.now, Tags: []string{kind.column}})
+		m := mail.Message{Kind: mail.SMS, To: phone, Text: text.String(), Created: w.now, Tags: []string{kind.column}}
+		m.Locate(code, "")
+		w.mails = append(w.mails, outgoing{Message: m})
 	}
 	if kind == codePhoneChange {
 		if err := w.exec("Database error updating user for phone",

@@ -278,14 +278,6 @@ func TestTOTPVectors(t *testing.T) {
 	}
 }
 
-func TestHTMLToText(t *testing.T) {
-	got := htmlToText(`<style>p{}</style><h2>Hi &amp; bye</h2><p>Go to <a class="x" href="http://a/?b=1&amp;c=2">the <b>page</b></a></p><p>Code: 012345</p>`)
-	want := "Hi & bye\n\nGo to the page ( http://a/?b=1&c=2 )\n\nCode: 012345"
-	if got != want {
-		t.Errorf("got %q\nwant %q", got, want)
-	}
-}
-
 func TestCodes(t *testing.T) {
 	h := &Handler{}
 	for range 100 {
@@ -403,10 +395,10 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := New(Config{}); err == nil || !strings.Contains(err.Error(), "DB") {
 		t.Errorf("without a database: %v", err)
 	}
-	if _, err := parseMailTemplates(map[string]Template{"typo": {}}); err == nil || !strings.Contains(err.Error(), "magic_link") {
+	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{"typo": {}}}, "", nil); err == nil || !strings.Contains(err.Error(), "magic_link") {
 		t.Errorf("a template of no kind: %v", err)
 	}
-	if _, err := parseMailTemplates(map[string]Template{mailInvite: {HTML: "{{"}}); err == nil {
+	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{mailInvite: {HTML: "{{"}}}, "", nil); err == nil {
 		t.Error("a broken template passes")
 	}
 	if _, err := parseSMSTemplate("{{ .Code"); err == nil {

@@ -65,6 +65,9 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			tx.audit(u, auditPassword, nil)
+			if err := tx.notifyPasswordChanged(u); err != nil {
+				return err
+			}
 		}
 		if p.Data != nil {
 			if err := tx.mergeMetadata(u.ID, userMetadata, p.Data); err != nil {

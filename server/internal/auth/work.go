@@ -8,13 +8,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/session"
 )
 
 // work is one flow's transaction. Everything it writes, and every trigger of
-// a project on the way, stands or falls together; mails leave after the commit
-// and before the answer.
+// a project on the way, stands or falls together; messages are in the mailbox
+// after the commit and before the answer.
 type work struct {
 	*session.Tx
 	h      *Handler
@@ -22,7 +21,7 @@ type work struct {
 	ctx    context.Context
 	now    time.Time
 	audits []auditEntry
-	mails  []mail.Message
+	mails  []outgoing
 	// refusal is an error that is answered although the work is kept.
 	refusal error
 }
@@ -43,7 +42,10 @@ func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 			if err := fn(w); err != nil && !errors.Is(err, errKeep) {
 				return err
 			}
-			return w.writeAudits()
+			if err := w.writeAudits(); err != nil {
+				return err
+			}
+			return w.send()
 		})
 		if !isState(err, stateDeadlock, stateSerialization) {
 			break
@@ -52,9 +54,7 @@ func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range w.mails {
-		h.mail.Deliver(m)
-	}
+	w.deliver()
 	return w.refusal
 }
 

@@ -188,7 +188,7 @@ func DefaultConfig() *Config {
 		},
 		Realtime:    Realtime{Enabled: true, IPVersion: "IPv4", MaxHeaderLength: 4096},
 		Studio:      Studio{Enabled: true, Port: 54323, APIURL: "http://127.0.0.1"},
-		LocalSMTP:   LocalSMTP{Enabled: true, Port: 54324, SMTPPort: 54325, AdminEmail: "admin@email.com", SenderName: "Admin"},
+		LocalSMTP:   LocalSMTP{Enabled: true, Port: 54324, AdminEmail: "admin@email.com", SenderName: "Admin"},
 		Storage:     Storage{Enabled: true, FileSizeLimit: 50 << 20, S3Protocol: Toggle{Enabled: true}},
 		Auth:        defaultAuth(),
 		EdgeRuntime: EdgeRuntime{Enabled: true, Policy: "per_worker", InspectorPort: 8083, DenoVersion: 2},
