@@ -76,7 +76,7 @@ func (c *client) send(t testing.TB, method, path, body string, header ...string)
 func (r *result) wantStatus(t testing.TB, status int) {
 	t.Helper()
 	if r.status != status {
-		t.Errorf("status %d, want %d: %s", r.status, status, r.body)
+		t.Errorf("status %d, want %d: %.2000s", r.status, status, r.body)
 	}
 }
 
@@ -99,7 +99,7 @@ func (r *result) wantCode(t testing.TB, status int, code string) {
 	r.wantStatus(t, status)
 	var e map[string]any
 	if err := json.Unmarshal(r.body, &e); err != nil {
-		t.Errorf("the error is no JSON: %s", r.body)
+		t.Errorf("the error is no JSON: %.2000s", r.body)
 		return
 	}
 	if e["code"] != code || len(e) != 4 || e["message"] == "" {

@@ -33,6 +33,9 @@ type Config struct {
 	SafeUpdate bool
 	// MaxBody is the largest request body in bytes; 0 is 64 MiB.
 	MaxBody int64
+	// MaxResponse is the largest body of an answer in bytes; 0 is 256 MiB. That
+	// of an answer made in one piece is the DB's MaxMessage.
+	MaxResponse int64
 	// Aggregates allows aggregate functions in select.
 	Aggregates bool
 	// Plans lets clients ask for the plan of their statement.
@@ -55,7 +58,10 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-const defaultMaxBody = 64 << 20
+const (
+	defaultMaxBody     = 64 << 20
+	defaultMaxResponse = 256 << 20
+)
 
 // config is what is in force: Config with the settings found in the database.
 type config struct {

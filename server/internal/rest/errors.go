@@ -101,6 +101,7 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 	var connect *session.ConnectError
 	var large *httpx.TooLargeError
 	var answer *pgproto3.ExceededMaxBodyLenErr
+	var streamed *tooLargeError
 	switch {
 	case errors.As(err, &e):
 		return e
@@ -111,8 +112,9 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 		return &Error{Code: "PGRST102", Status: http.StatusRequestTimeout, Message: "The request body did not arrive",
 			Hint: "Send the whole body without pauses."}
 	case errors.As(err, &answer):
-		return &Error{Code: "PGRSTX00", Status: http.StatusInternalServerError, Message: "The response is too large",
-			Details: fmt.Sprintf("At most %d bytes are sent.", answer.MaxExpectedBodyLen), Hint: "Ask for fewer rows or columns: use limit, offset and select."}
+		return responseTooLarge(int64(answer.MaxExpectedBodyLen))
+	case errors.As(err, &streamed):
+		return responseTooLarge(streamed.limit)
 	case errors.Is(err, session.ErrPoolTimeout):
 		return &Error{Code: "PGRST003", Status: http.StatusGatewayTimeout, Message: "Timed out acquiring connection from connection pool.", Cause: err}
 	case errors.As(err, &connect):
@@ -127,6 +129,11 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 		return &Error{Code: "PGRSTX00", Status: http.StatusInternalServerError, Message: "Internal server error",
 			Details: "The server's log has the cause under the X-Request-Id of this answer.", Cause: err}
 	}
+}
+
+func responseTooLarge(limit int64) *Error {
+	return &Error{Code: "PGRSTX00", Status: http.StatusInternalServerError, Message: "The response is too large",
+		Details: fmt.Sprintf("At most %d bytes are sent.", limit), Hint: "Ask for fewer rows or columns: use limit, offset and select."}
 }
 
 // databaseError shows an error of PostgreSQL with its own words.

@@ -35,6 +35,7 @@ type Handler struct {
 
 	inForce atomic.Pointer[config]
 	zones   timezones
+	spooled atomic.Int64 // bytes of answers in files, see spool
 
 	background context.Context
 	stop       context.CancelFunc
@@ -56,6 +57,9 @@ func New(c Config) (*Handler, error) {
 	}
 	if c.MaxBody <= 0 {
 		c.MaxBody = defaultMaxBody
+	}
+	if c.MaxResponse <= 0 {
+		c.MaxResponse = defaultMaxResponse
 	}
 	if len(c.Schemas) == 0 {
 		c.Schemas = []string{"public"}
@@ -132,7 +136,8 @@ func (h *Handler) config(s *catalog.Snapshot) *config {
 	}
 	c := h.cfg.effective(s)
 	c.planner = plan.NewCache(s, request.Options{Schemas: c.schemas, AllowTx: c.allowTx, RootFunction: c.rootFn},
-		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: h.cfg.SafeUpdate})
+		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: h.cfg.SafeUpdate,
+			StreamAbove: streamAbove})
 	if !h.inForce.CompareAndSwap(old, c) {
 		return h.config(s)
 	}
@@ -186,7 +191,7 @@ func (h *Handler) try(ctx context.Context, r *http.Request, cfg *config, once *b
 	if err != nil {
 		return nil, who.authenticated, err
 	}
-	a, err = h.answer(ctx, r, cfg, who, req, p)
+	a, err = h.answer(ctx, once.w, r, cfg, who, req, p)
 	return a, who.authenticated, err
 }
 
@@ -220,7 +225,7 @@ func (h *Handler) noSchema(err error) error {
 }
 
 // answer runs the planned request.
-func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) (*answer, error) {
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) (*answer, error) {
 	if req.Method == http.MethodOptions {
 		return h.inspect(ctx, cfg, req)
 	}
@@ -238,6 +243,13 @@ func (h *Handler) answer(ctx context.Context, r *http.Request, cfg *config, who 
 	if cfg.preRequest != "" {
 		statements = append(statements, session.Statement{SQL: "select " + functionName(cfg.preRequest) + "()"})
 		main = 1
+	}
+	if p.Stream != nil {
+		if p.Estimate.SQL != "" {
+			statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
+		}
+		statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params})
+		return h.stream(ctx, w, r, cfg, req, p, settings, options, statements)
 	}
 	statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params, Formats: p.Formats()})
 	if p.Estimate.SQL != "" {

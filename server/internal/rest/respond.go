@@ -20,15 +20,17 @@ type answer struct {
 	body        []byte
 	hasBody     bool
 	emptyLength bool // tell a length of zero
+	sent        bool // to the client already
 }
 
 func newAnswer(status int) *answer { return &answer{status: status, header: http.Header{}} }
 
 func (a *answer) write(w http.ResponseWriter, r *http.Request) {
-	head := w.Header()
-	for name, values := range a.header {
-		head[name] = values
+	if a.sent {
+		return
 	}
+	a.setHeader(w)
+	head := w.Header()
 	switch {
 	case r.Method == http.MethodHead:
 	case a.hasBody:
@@ -39,6 +41,13 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.status)
 	if a.hasBody && r.Method != http.MethodHead {
 		_, _ = w.Write(a.body) // the client is gone when this fails; nothing is left to do
+	}
+}
+
+func (a *answer) setHeader(w http.ResponseWriter) {
+	head := w.Header()
+	for name, values := range a.header {
+		head[name] = values
 	}
 }
 

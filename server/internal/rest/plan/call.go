@@ -80,6 +80,7 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 	}
 	frame.Output = result(total, page, nil, body, nil)
 	frame.From = []sqlast.From{rowsOf(rows)}
+	p.stream(pl, frame, rows)
 	return frame
 }
 

@@ -190,23 +190,31 @@ func (m Media) body(rows string, f *catalog.Function) sqlast.Expr {
 // csvBody is a line of the first row's keys and, for every row, its text
 // without the parentheses around it.
 func csvBody(rows string) sqlast.Expr {
+	lines := sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
+		sqlast.Call{Fn: sqlast.FnStringAgg, Args: []sqlast.Expr{csvLine(), sqlast.Literal("\n")}}, sqlast.Literal("")}}
+	return sqlast.Binary{Op: sqlast.Concat, Left: sqlast.Binary{Op: sqlast.Concat, Left: csvHeader(rows), Right: sqlast.Literal("\n")}, Right: lines}
+}
+
+// csvHeader lists the keys of the first row.
+func csvHeader(rows string) sqlast.Expr {
 	one := int64(1)
 	first := &sqlast.Select{
 		Output: []sqlast.Output{{Expr: sqlast.Call{Fn: sqlast.FnRowToJSON, Args: []sqlast.Expr{sqlast.Row{Name: "r"}}}, As: "j"}},
 		From:   []sqlast.From{sqlast.Table{Ref: sqlast.Ref{Name: rows}, As: "r"}},
 		Limit:  &one,
 	}
-	header := sqlast.Scalar{Query: &sqlast.Select{
+	return sqlast.Scalar{Query: &sqlast.Select{
 		Output: []sqlast.Output{{Expr: sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
 			sqlast.Call{Fn: sqlast.FnStringAgg, Args: []sqlast.Expr{sqlast.Column{Of: sqlast.Ref{Name: "k"}, Name: "k"}, sqlast.Literal(",")}},
 			sqlast.Literal("")}}}},
 		From: []sqlast.From{sqlast.Sub{As: "f", Query: first},
 			sqlast.Record{Fn: sqlast.JSONKeys, Arg: sqlast.Column{Of: sqlast.Ref{Name: "f"}, Name: "j"}, As: "k", Lateral: true}},
 	}}
+}
+
+// csvLine is the text of the result row without the parentheses around it.
+func csvLine() sqlast.Expr {
 	text := sqlast.AsBuiltin{Expr: sqlast.Row{Name: rowName}, Type: sqlast.TypeText}
-	line := sqlast.Call{Fn: sqlast.FnSubstring, Args: []sqlast.Expr{text, sqlast.Int(2),
+	return sqlast.Call{Fn: sqlast.FnSubstring, Args: []sqlast.Expr{text, sqlast.Int(2),
 		sqlast.Binary{Op: sqlast.Minus, Left: sqlast.Call{Fn: sqlast.FnLength, Args: []sqlast.Expr{text}}, Right: sqlast.Int(2)}}}
-	lines := sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
-		sqlast.Call{Fn: sqlast.FnStringAgg, Args: []sqlast.Expr{line, sqlast.Literal("\n")}}, sqlast.Literal("")}}
-	return sqlast.Binary{Op: sqlast.Concat, Left: sqlast.Binary{Op: sqlast.Concat, Left: header, Right: sqlast.Literal("\n")}, Right: lines}
 }

@@ -23,6 +23,8 @@ type Options struct {
 	Plans bool
 	// SafeUpdate refuses updates and deletes without a condition.
 	SafeUpdate bool
+	// StreamAbove streams answers that may have more rows than this; 0 streams none.
+	StreamAbove int
 }
 
 // Kind is what a plan does.
@@ -63,6 +65,8 @@ type Plan struct {
 	LimitsRows bool
 	// Resolution tells that duplicates are resolved, with what for.
 	Resolution request.Resolution
+	// Stream, when not nil, tells that Main gives the body row by row.
+	Stream *Stream
 }
 
 // Formats of the columns of Main's row. A body that the database makes may be
@@ -153,6 +157,7 @@ func (p *planner) read() (*Plan, *request.Error) {
 	}
 	frame.Output = result(total, sqlast.CountAll{}, nil, body, nil)
 	frame.From = []sqlast.From{rowsOf(sourceName)}
+	p.stream(pl, frame, sourceName)
 	pl.Main = media.render(frame)
 	return pl, nil
 }

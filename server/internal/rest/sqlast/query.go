@@ -107,6 +107,8 @@ type Select struct {
 	Order  []Order
 	Limit  *int64
 	Offset int64
+	// All are further rows, behind those of the query.
+	All *Select
 }
 
 // Conflict says what an insert does with a duplicate.
@@ -263,6 +265,10 @@ func (s *Select) query(w *writer) {
 	if s.Offset > 0 {
 		w.raw(" offset ")
 		w.int(s.Offset)
+	}
+	if s.All != nil {
+		w.raw(" union all ")
+		s.All.query(w)
 	}
 }
 
