@@ -153,12 +153,11 @@ func (p *prefixes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// below is r with the prefix cut from its path, decoded and raw.
+// below cuts the prefix from the path of r, decoded and raw. The gateway's
+// handler has its own copy of the request, which may be changed.
 func below(r *http.Request, prefix string) *http.Request {
-	r2 := new(http.Request)
-	*r2 = *r
 	u := *r.URL
-	r2.URL = &u
+	r.URL = &u
 	u.Path = orRoot(strings.TrimPrefix(u.Path, prefix))
 	if u.RawPath != "" {
 		raw, ok := strings.CutPrefix(u.RawPath, prefix)
@@ -169,7 +168,7 @@ func below(r *http.Request, prefix string) *http.Request {
 		}
 		u.RawPath = raw
 	}
-	return r2
+	return r
 }
 
 func orRoot(path string) string {

@@ -31,19 +31,16 @@ type Credentials struct {
 	KeyAsToken bool
 }
 
-type credentialsKey struct{}
-
 // CredentialsFrom returns the credentials of the request that ctx belongs to.
 // It is never nil.
 func CredentialsFrom(ctx context.Context) *Credentials {
-	if c, ok := ctx.Value(credentialsKey{}).(*Credentials); ok {
-		return c
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return &x.credentials
 	}
 	return &Credentials{}
 }
 
-func (g *Gateway) credentials(r *http.Request) *Credentials {
-	c := &Credentials{}
+func (g *Gateway) credentials(r *http.Request, c *Credentials) {
 	header := r.Header.Get("Authorization")
 	scheme, token, found := strings.Cut(strings.TrimSpace(header), " ")
 	token = strings.TrimSpace(token)
@@ -66,15 +63,14 @@ func (g *Gateway) credentials(r *http.Request) *Credentials {
 		c.KeyAsToken = c.ByKey && c.Token == key
 	}
 	if c.Token == "" && !presented {
-		return c
+		return
 	}
 	claims, err := g.verifier.Verify(c.Token)
 	if err != nil {
 		errors.As(err, &c.Err)
-		return c
+		return
 	}
 	c.Claims = claims
-	return c
 }
 
 // keyToken is the token that an API key stands for. A value that is neither a

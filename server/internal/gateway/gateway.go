@@ -46,8 +46,9 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 		start := time.Now()
 		id := newRequestID()
 		path := r.URL.Path
-		sw := &statusWriter{ResponseWriter: w}
-		sw.Header().Set("X-Request-Id", id)
+		x := &exchange{statusWriter: statusWriter{ResponseWriter: w}, id: id, ids: [1]string{id}}
+		sw := &x.statusWriter
+		sw.Header()["X-Request-Id"] = x.ids[:]
 		defer func() {
 			p := recover()
 			if p == http.ErrAbortHandler { //nolint:errorlint // the documented sentinel is compared by identity
@@ -68,8 +69,8 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 			answerPreflight(sw, r)
 			return
 		}
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
-		ctx = context.WithValue(ctx, credentialsKey{}, g.credentials(r))
+		g.credentials(r, &x.credentials)
+		ctx := context.WithValue(r.Context(), exchangeKey{}, x)
 		next.ServeHTTP(sw, withoutAPIKeyParam(r.WithContext(ctx)))
 	})
 }
@@ -91,14 +92,24 @@ func writePanic(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(`{"code":"XX000","details":null,"hint":null,"message":"Internal server error: the server's log has the cause under this X-Request-Id"}`))
 }
 
-type requestIDKey struct{}
+// exchange is what the gateway knows of a request and its answer, in one piece.
+type exchange struct {
+	statusWriter
+	id          string
+	ids         [1]string // the value of the header
+	credentials Credentials
+}
+
+type exchangeKey struct{}
 
 // RequestID is the id of the request that ctx belongs to, "" outside one. It
 // stands in the X-Request-Id header, the log and PostgreSQL's
 // application_name.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x.id
+	}
+	return ""
 }
 
 func newRequestID() string {

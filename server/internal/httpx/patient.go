@@ -21,27 +21,17 @@ const progress = 1 << 20
 // whole, and a handler to answer it, is not bounded by it.
 func Patient(next http.Handler, patience time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := conn{ctl: http.NewResponseController(w), patience: patience}
-		c.write(time.Time{}) // that of the connection's last request
+		pw := &patientWriter{ResponseWriter: w, conn: conn{ctl: http.NewResponseController(w), patience: patience}}
 		var body *patientBody
 		if r.Body != nil && r.Body != http.NoBody {
-			body = &patientBody{ReadCloser: r.Body, conn: c}
+			pw.conn.write(time.Time{}) // that of the connection's last request
+			body = &patientBody{ReadCloser: r.Body, conn: pw.conn}
 			r2 := *r
 			r2.Body = body
 			r = &r2
 		}
-		defer func() { // what the server itself still reads, and then writes
-			now := time.Now()
-			c.write(now.Add(2 * patience))
-			switch {
-			case body == nil, body.ended:
-			case body.stalled:
-				c.read(now)
-			default:
-				c.read(now.Add(patience))
-			}
-		}()
-		next.ServeHTTP(&patientWriter{ResponseWriter: w, conn: c}, r)
+		defer pw.end(body)
+		next.ServeHTTP(pw, r)
 	})
 }
 
@@ -85,19 +75,47 @@ func (b *patientBody) Read(p []byte) (int, error) {
 type patientWriter struct {
 	http.ResponseWriter
 	conn conn
+	held int // bytes written, while they are few
 }
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// end bounds what the server itself still reads, and then writes.
+func (w *patientWriter) end(body *patientBody) {
+	now := time.Now()
+	w.conn.write(now.Add(2 * w.conn.patience))
+	switch {
+	case body == nil, body.ended:
+	case body.stalled:
+		w.conn.read(now)
+	default:
+		w.conn.read(now.Add(w.conn.patience))
+	}
+}
+
 func (w *patientWriter) extend() { w.conn.write(time.Now().Add(w.conn.patience)) }
 
 func (w *patientWriter) WriteHeader(status int) {
-	w.extend()
+	if status < http.StatusOK {
+		w.extend() // these are sent at once
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// FlushError sends what is buffered.
+func (w *patientWriter) FlushError() error {
+	w.extend()
+	return w.conn.ctl.Flush()
+}
+
+// buffered is how much of an answer the server holds back before it writes.
+const buffered = 2 << 10
+
 func (w *patientWriter) Write(p []byte) (n int, err error) {
+	if w.held += len(p); w.held < buffered {
+		return w.ResponseWriter.Write(p) // none of it leaves before the handler's end, or a flush
+	}
 	for {
 		w.extend()
 		var m int

@@ -25,6 +25,7 @@ type conn struct {
 	lru      *list.List               // front is the most recently used
 	text     int                      // length of all their texts
 	seq      int
+	key      []byte // scratch
 	// evicted are the names of statements that PostgreSQL still holds; the
 	// first closing of them have been sent to it.
 	evicted []string
@@ -49,13 +50,14 @@ func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte, for
 		p.SendQueryParams(sql, params, nil, nil, formats)
 		return nil
 	}
-	key := scope + sql
-	if e, ok := c.prepared[key]; ok {
+	c.key = append(append(c.key[:0], scope...), sql...)
+	if e, ok := c.prepared[string(c.key)]; ok {
 		c.lru.MoveToFront(e)
 		st := e.Value.(*statement)
 		st.execute(p, params, formats)
 		return nil
 	}
+	key := string(c.key)
 	for c.lru.Len() > 0 && (c.lru.Len() >= maxPrepared || c.text+len(key) > maxAllPrepared) {
 		c.evict()
 	}

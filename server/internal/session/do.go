@@ -23,9 +23,8 @@ type Statement struct {
 // Result is what a statement returned: its rows in text form but for the
 // columns asked for otherwise, a nil value is NULL.
 type Result struct {
-	Rows    [][][]byte
-	Columns []string
-	Tag     pgconn.CommandTag
+	Rows [][][]byte
+	Tag  pgconn.CommandTag
 }
 
 // Isolation levels other than the default.
@@ -70,6 +69,9 @@ func (db *DB) Do(ctx context.Context, s *Settings, o Options, stmts ...Statement
 }
 
 func staleStatement(err error) bool {
+	if err == nil {
+		return false
+	}
 	var pe *pgconn.PgError
 	return errors.As(err, &pe) &&
 		(pe.Code == stateUnknownStatement || pe.Code == stateCachedPlan && pe.Message == "cached plan must not change result type")
@@ -205,27 +207,29 @@ func (r *reader) run() ([]Result, error) {
 // readResult copies the rows out of the connection's buffer.
 func readResult(rr *pgconn.ResultReader, keep bool) (Result, error) {
 	var res Result
-	if keep {
-		fields := rr.FieldDescriptions()
-		res.Columns = make([]string, len(fields))
-		for i, f := range fields {
-			res.Columns[i] = f.Name
-		}
-	}
 	for rr.NextRow() {
-		if !keep {
-			continue
+		if keep {
+			res.Rows = append(res.Rows, copyRow(rr.Values()))
 		}
-		values := rr.Values()
-		row := make([][]byte, len(values))
-		for i, v := range values {
-			if v != nil {
-				row[i] = append(make([]byte, 0, len(v)), v...)
-			}
-		}
-		res.Rows = append(res.Rows, row)
 	}
 	tag, err := rr.Close()
 	res.Tag = tag
 	return res, err
+}
+
+// copyRow copies the values of a row into one piece of memory.
+func copyRow(values [][]byte) [][]byte {
+	n := 0
+	for _, v := range values {
+		n += len(v)
+	}
+	row, text := make([][]byte, len(values)), make([]byte, 0, n)
+	for i, v := range values {
+		if v != nil {
+			begin := len(text)
+			text = append(text, v...)
+			row[i] = text[begin:len(text):len(text)]
+		}
+	}
+	return row
 }

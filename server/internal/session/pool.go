@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -228,7 +227,5 @@ func (db *DB) With(ctx context.Context, fn func(*pgx.Conn) error) error {
 	defer db.release(c)
 	return fn(c.pg)
 }
-
-func writeInt(b *strings.Builder, n int) { b.WriteString(strconv.Itoa(n)) }
 
 func appendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }

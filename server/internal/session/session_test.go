@@ -167,7 +167,7 @@ func TestDo(t *testing.T) {
 	})
 	t.Run("null", func(t *testing.T) {
 		res, err := db.Do(ctx, nil, session.Options{}, session.Statement{SQL: "select $1::text", Params: [][]byte{nil}})
-		if err != nil || res[0].Rows[0][0] != nil || res[0].Columns[0] != "text" {
+		if err != nil || res[0].Rows[0][0] != nil {
 			t.Errorf("%v %v", res, err)
 		}
 	})

@@ -1,6 +1,9 @@
 package session
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Setting is one transaction-local setting.
 type Setting struct{ Name, Value string }
@@ -42,59 +45,116 @@ type Settings struct {
 // statement renders the settings as one SELECT and its parameters. The text
 // depends on the set of names alone, so that it is prepared once.
 func (s *Settings) statement(readOnly bool) (sql string, params [][]byte) {
-	var b strings.Builder
-	b.WriteString("select ")
-	sep := ""
-	add := func(name string, value []byte) {
-		b.WriteString(sep)
-		sep = ", "
-		b.WriteString("set_config(")
-		b.WriteString(quoteLiteral(name))
-		b.WriteString(", $")
-		params = append(params, value)
-		writeInt(&b, len(params))
-		b.WriteString(", true)")
-	}
-	if s.SchemaVersion != nil {
-		params = append(params, appendInt(nil, *s.SchemaVersion))
-		b.WriteString("case when (select count(*) from suparust.ddl_log) <> $1::bigint then suparust.stale() end")
-		sep = ", "
-	}
-	if s.SearchPath != "" {
-		add("search_path", []byte(s.SearchPath))
-	}
+	w := settingsWriters.Get().(*settingsWriter)
+	defer settingsWriters.Put(w)
+	w.text, w.params = append(w.text[:0], "select "...), make([][]byte, 0, 13+len(s.RoleSettings)+len(s.Extra))
+	n := len(s.SearchPath) + len(s.Role) + len(s.Subject) + len(s.ClaimRole) + len(s.Method) + len(s.Path) + len(s.Timezone) + len(s.RequestID) + 48
 	for _, x := range s.RoleSettings {
-		add(x.Name, []byte(x.Value))
-	}
-	add("role", []byte(s.Role))
-	if s.Claims != nil {
-		add("request.jwt.claims", s.Claims)
-		add("request.jwt.claim.sub", []byte(s.Subject))
-		add("request.jwt.claim.role", []byte(s.ClaimRole))
-	}
-	if s.Method != "" {
-		add("request.method", []byte(s.Method))
-		add("request.path", []byte(s.Path))
-	}
-	if s.Headers != nil {
-		add("request.headers", s.Headers)
-	}
-	if s.Cookies != nil {
-		add("request.cookies", s.Cookies)
-	}
-	if s.Timezone != "" {
-		add("timezone", []byte(s.Timezone))
+		n += len(x.Value)
 	}
 	for _, x := range s.Extra {
-		add(x.Name, []byte(x.Value))
+		n += len(x.Value)
+	}
+	w.values = make([]byte, 0, n)
+	if s.SchemaVersion != nil {
+		w.values = appendInt(w.values, *s.SchemaVersion)
+		w.params = append(w.params, w.values[:len(w.values):len(w.values)])
+		w.text = append(w.text, "case when (select count(*) from suparust.ddl_log) <> $1::bigint then suparust.stale() end"...)
+	}
+	if s.SearchPath != "" {
+		w.string("search_path", s.SearchPath)
+	}
+	for _, x := range s.RoleSettings {
+		w.string(x.Name, x.Value)
+	}
+	w.string("role", s.Role)
+	if s.Claims != nil {
+		w.bytes("request.jwt.claims", s.Claims)
+		w.string("request.jwt.claim.sub", s.Subject)
+		w.string("request.jwt.claim.role", s.ClaimRole)
+	}
+	if s.Method != "" {
+		w.string("request.method", s.Method)
+		w.string("request.path", s.Path)
+	}
+	if s.Headers != nil {
+		w.bytes("request.headers", s.Headers)
+	}
+	if s.Cookies != nil {
+		w.bytes("request.cookies", s.Cookies)
+	}
+	if s.Timezone != "" {
+		w.string("timezone", s.Timezone)
+	}
+	for _, x := range s.Extra {
+		w.string(x.Name, x.Value)
 	}
 	if s.RequestID != "" {
-		add("application_name", []byte("suparust "+s.RequestID))
+		w.string("application_name", "suparust ", s.RequestID)
 	}
 	if readOnly {
-		add("transaction_read_only", []byte("on"))
+		w.string("transaction_read_only", "on")
 	}
-	return b.String(), params
+	return settingsTexts.intern(w.text), w.params
+}
+
+// settingsWriter writes the statement of settings. The values it has to copy
+// share one piece of memory.
+type settingsWriter struct {
+	text, values []byte
+	params       [][]byte
+}
+
+var settingsWriters = sync.Pool{New: func() any { return new(settingsWriter) }}
+
+func (w *settingsWriter) string(name string, parts ...string) {
+	begin := len(w.values)
+	for _, p := range parts {
+		w.values = append(w.values, p...)
+	}
+	w.bytes(name, w.values[begin:len(w.values):len(w.values)])
+}
+
+func (w *settingsWriter) bytes(name string, value []byte) {
+	if w.text[len(w.text)-1] != ' ' {
+		w.text = append(w.text, ", "...)
+	}
+	w.text = append(w.text, "set_config("...)
+	w.text = appendLiteral(w.text, name)
+	w.text = append(w.text, ", $"...)
+	w.params = append(w.params, value)
+	w.text = appendInt(w.text, int64(len(w.params)))
+	w.text = append(w.text, ", true)"...)
+}
+
+// texts gives equal texts one string.
+type texts struct {
+	mu   sync.RWMutex
+	seen map[string]string
+}
+
+const maxTexts = 1024
+
+var settingsTexts = texts{seen: map[string]string{}}
+
+func (t *texts) intern(text []byte) string {
+	t.mu.RLock()
+	s, ok := t.seen[string(text)]
+	t.mu.RUnlock()
+	if ok {
+		return s
+	}
+	s = string(text)
+	if len(s) > maxPreparedText {
+		return s
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.seen) >= maxTexts {
+		clear(t.seen)
+	}
+	t.seen[s] = s
+	return s
 }
 
 // key is what a prepared statement depends on beside its text.
@@ -105,11 +165,14 @@ func (s *Settings) key() string {
 	return s.Role + "\x00" + s.SearchPath + "\x00"
 }
 
-// quoteLiteral quotes a setting's name as an SQL string.
-func quoteLiteral(s string) string {
+// appendLiteral quotes a setting's name as an SQL string.
+func appendLiteral(b []byte, s string) []byte {
 	s = strings.ReplaceAll(s, "\x00", "")
 	if strings.Contains(s, `\`) {
-		return " E'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"
+		b = append(b, " E"...)
+		s = strings.ReplaceAll(s, `\`, `\\`)
 	}
-	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	b = append(b, '\'')
+	b = append(b, strings.ReplaceAll(s, "'", "''")...)
+	return append(b, '\'')
 }
