@@ -156,7 +156,7 @@ func markGo(path string) error {
 	return errors.Join(problems...)
 }
 
-var scriptTest = regexp.MustCompile("^\\s*(?:test|it)(?:\\.\\w+)*\\(\\s*(?:'([^']+)'|\"([^\"]+)\"|`([^`]+)`)")
+var scriptTest = regexp.MustCompile("^\\s*(?:test|it)(?:\\.\\w+)*(?:\\(\\w+\\))?\\(\\s*(?:'([^']+)'|\"([^\"]+)\"|`([^`]+)`)")
 
 // markScript reads the directives of a file of JavaScript tests: comment lines
 // right above a test.
