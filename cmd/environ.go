@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -64,6 +66,13 @@ func (e *environ) lookup(name string) (string, bool) {
 		return v, true
 	}
 	return v, ok
+}
+
+// names are the variables that there are.
+func (e *environ) names() []string {
+	all := maps.Clone(e.process)
+	maps.Copy(all, e.file)
+	return slices.Collect(maps.Keys(all))
 }
 
 // jwtSecret is the variable that first runs generate.

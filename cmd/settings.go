@@ -57,7 +57,7 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		}
 		return lookup(name)
 	}
-	if err := s.config.FromEnv(withFlags, func(note string) { s.notes = append(s.notes, note) }); err != nil {
+	if err := s.config.FromEnv(withFlags, func(note string) { s.notes = append(s.notes, note) }, s.environ.names()...); err != nil {
 		return nil, usageError{err.Error()}
 	}
 	return s, nil

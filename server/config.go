@@ -136,6 +136,7 @@ type AuthConfig struct {
 	Password PasswordConfig
 	Sessions SessionConfig
 	MFA      MFAConfig
+	OAuth    OAuthConfig
 
 	// CheapPasswords hashes passwords at the least cost, for tests only.
 	CheapPasswords bool
@@ -240,6 +241,9 @@ func (c *Config) validate() error {
 		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")
 	}
 	if _, err := c.Auth.keySet(nil); err != nil {
+		return err
+	}
+	if err := c.validateOAuth(); err != nil {
 		return err
 	}
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ type Setting struct {
 func Settings() []Setting { return settings }
 
 // settings are in the order of the documentation, which is also the order they are applied in.
-var settings = slices.Concat(serverSettings, keySettings, databaseSettings, restSettings, authSettings, mailSettings, storageSettings)
+var settings = slices.Concat(serverSettings, keySettings, databaseSettings, restSettings, authSettings, oauthSettings, mailSettings, storageSettings)
 
 // FromEnv sets c from the environment. Empty values count as absent. warn, when not nil,
 // hears of settings that were given under another name. names are the variables that
@@ -57,6 +58,10 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 	return nil
 }
 
+// errNoMember is what setEach returns for a variable that only begins like the
+// family's.
+var errNoMember = errors.New("no member of the family")
+
 // family sets the members of a family, those under its own name last, so that they win.
 func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn func(string), names []string) error {
 	names = slices.Sorted(slices.Values(names))
@@ -72,11 +77,15 @@ func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn fun
 			if value == "" {
 				continue
 			}
+			err := s.setEach(c, rest, value)
+			if errors.Is(err, errNoMember) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("the setting %s: %w", name, err)
+			}
 			if prefix != own {
 				warn(fmt.Sprintf("%s is read as %s: use that name", name, own+rest))
-			}
-			if err := s.setEach(c, rest, value); err != nil {
-				return fmt.Errorf("the setting %s: %w", name, err)
 			}
 		}
 	}
@@ -119,16 +128,18 @@ func boolSetting(field func(*Config) *bool) func(*Config, string) error {
 }
 
 func listSetting(field func(*Config) *[]string) func(*Config, string) error {
-	return func(c *Config, v string) error {
-		var list []string
-		for _, x := range strings.Split(v, ",") {
-			if x = strings.TrimSpace(x); x != "" {
-				list = append(list, x)
-			}
+	return func(c *Config, v string) error { *field(c) = textList(v); return nil }
+}
+
+// textList are the parts of a list that is parted by commas.
+func textList(v string) []string {
+	var list []string
+	for _, x := range strings.Split(v, ",") {
+		if x = strings.TrimSpace(x); x != "" {
+			list = append(list, x)
 		}
-		*field(c) = list
-		return nil
 	}
+	return list
 }
 
 func secondsSetting(field func(*Config) *time.Duration) func(*Config, string) error {

@@ -95,6 +95,7 @@ func (c *Config) loadAuth(p *project.Project) error {
 		DisableTOTPVerify: !t.MFA.TOTP.VerifyEnabled,
 		MaxFactors:        t.MFA.MaxEnrolledFactors,
 	}
+	a.loadProviders(p)
 	if t.SigningKeysPath != "" {
 		keys, err := p.ReadFile(t.SigningKeysPath)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/oauth"
 	"github.com/suparust/suparust/server/internal/auth/password"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -35,7 +36,8 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if s.rest, err = rest.New(s.restConfig()); err != nil {
 		return nil, err
 	}
-	if s.auth, err = auth.New(s.authConfig(keys, signer)); err != nil {
+	fake := s.fakeOAuth()
+	if s.auth, err = auth.New(s.authConfig(keys, signer, fake)); err != nil {
 		return nil, err
 	}
 	blobs, err := s.blobs()
@@ -58,6 +60,9 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		{"/rest/v1", s.rest}, {"/auth/v1", s.auth}, {"/storage/v1", s.storage},
 		{"/rest-admin/v1/ready", http.HandlerFunc(s.ready)},
 	}}
+	if fake != nil {
+		mux.under = append(mux.under, prefix{fakeOAuthPath, fake})
+	}
 	gw := gateway.New(gateway.Config{Keys: s.keys, Verifier: verifier, Logger: s.cfg.Logger.With("target", "http")})
 	return gw.Wrap(mux), nil
 }
@@ -84,7 +89,7 @@ func (s *Server) restConfig() rest.Config {
 	}
 }
 
-func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Config {
+func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer, fake *oauth.Fake) auth.Config {
 	c := s.cfg.Auth
 	ac := auth.Config{
 		DB: s.db.auth, Signer: signer, Keys: keys,
@@ -92,7 +97,7 @@ func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer) auth.Co
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
 		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
 		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
-		Email: c.Email, Phone: c.Phone, Password: c.Password, Sessions: c.Sessions, MFA: c.MFA,
+		Email: c.Email, Phone: c.Phone, Password: c.Password, Sessions: c.Sessions, MFA: c.MFA, OAuth: c.OAuth.external(fake),
 	}
 	if c.CheapPasswords {
 		ac.Password.Cost = password.CheapCost()

@@ -46,6 +46,22 @@ func WithMigrations(fsys fs.FS) Option {
 	return func(o *options) { o.migrations, o.noProject = fsys, true }
 }
 
+// WithOAuth lets users sign in through the outside services that it names, such
+// as google and github. A service without a client id and a secret is stood in
+// for by the server itself, so that no network is needed: see NextOAuthUser.
+func WithOAuth(providers ...string) Option {
+	return WithConfig(func(c *server.Config) {
+		if c.Auth.OAuth.Providers == nil {
+			c.Auth.OAuth.Providers = map[string]server.OAuthProvider{}
+		}
+		for _, name := range providers {
+			p := c.Auth.OAuth.Providers[name]
+			p.Enabled = true
+			c.Auth.OAuth.Providers[name] = p
+		}
+	})
+}
+
 // WithSQL runs SQL as the role postgres before Start returns.
 func WithSQL(sql ...string) Option { return func(o *options) { o.sql = append(o.sql, sql...) } }
 
@@ -122,6 +138,9 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 	}
 	for _, f := range o.configure {
 		f(&cfg)
+	}
+	if o := &cfg.Auth.OAuth; o.Fake == "" && cfg.BindAddr == "127.0.0.1" && cfg.PublicURL == "" {
+		o.Fake = server.FakeOAuthAll
 	}
 	if cfg.Database.URL != "" {
 		return cfg, fmt.Errorf("a test's server has its own PostgreSQL: leave Config.Database.URL empty")

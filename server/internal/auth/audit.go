@@ -45,12 +45,14 @@ const (
 	auditFactorUpdated  = "factor_updated"
 	auditChallenge      = "challenge_created"
 	auditVerification   = "verification_attempted"
+	auditLinked         = "identity_linked"
 	auditUnlinked       = "identity_unlinked"
+	auditInviteAccepted = "invite_accepted"
 )
 
 func logType(action string) string {
 	switch action {
-	case auditLogin, auditLogout:
+	case auditLogin, auditLogout, auditInviteAccepted:
 		return "account"
 	case auditSignedUp, auditInvited, auditDeleted:
 		return "team"
@@ -73,7 +75,7 @@ func (w *work) audit(actor *User, action string, traits map[string]any) {
 		a.Name = meta["full_name"]
 	}
 	e := auditEntry{ID: newID(), Payload: a, CreatedAt: w.now}
-	if a.LogType == "factor" || action == auditUnlinked {
+	if a.LogType == "factor" || action == auditLinked || action == auditUnlinked {
 		e.IP = clientIP(w.r)
 	}
 	w.audits = append(w.audits, e)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/suparust/suparust/server/internal/auth/oauth"
 	"github.com/suparust/suparust/server/internal/auth/password"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -32,6 +33,7 @@ type Handler struct {
 	smsText   smsTemplate
 	redirects []redirectPattern
 	jwks      []byte
+	oauth     *oauth.Services
 	refreshes refreshGates
 	routes    http.Handler
 }
@@ -58,6 +60,13 @@ func New(c Config) (*Handler, error) {
 	if h.jwks, err = publicKeys(c.Keys); err != nil {
 		return nil, err
 	}
+	h.oauth, err = oauth.NewServices(oauth.Options{
+		Providers: c.OAuth.Providers, Callback: strings.TrimSuffix(c.ExternalURL, "/") + "/callback",
+		Transport: c.OAuth.Transport, Fake: c.OAuth.Fake, Now: c.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	h.routes = h.router()
 	return h, nil
 }
@@ -65,8 +74,12 @@ func New(c Config) (*Handler, error) {
 // Start has nothing to prepare: the handler serves from the first request on.
 func (h *Handler) Start(context.Context) error { return nil }
 
-// Close has nothing to end: every request's work ends with its answer.
-func (h *Handler) Close() error { return nil }
+// Close gives up the connections to outside services. Every request's work ends
+// with its answer.
+func (h *Handler) Close() error {
+	h.oauth.Close()
+	return nil
+}
 
 // ServeHTTP serves a request whose path begins behind the API's prefix.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

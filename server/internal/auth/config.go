@@ -47,6 +47,7 @@ type Config struct {
 	Password PasswordConfig
 	Sessions SessionConfig
 	MFA      MFAConfig
+	OAuth    OAuthConfig
 }
 
 // EmailConfig is about sign-in by email.
@@ -165,6 +166,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Phone.Template, "Your code is {{ .Code }}")
 	setDefault(&c.Sessions.ReuseInterval, 10*time.Second)
 	setDefault(&c.MFA.MaxFactors, 10)
+	setDefault(&c.OAuth.FlowLife, flowStateLife)
 	c.Password.MinLength = max(c.Password.MinLength, 6)
 	if len(c.AdminRoles) == 0 {
 		c.AdminRoles = []string{"service_role", "supabase_admin"}

@@ -68,8 +68,13 @@ const (
 	codeFeatureDisabled = "feature_disabled"
 	codeFactorNotFound  = "mfa_factor_not_found"
 	codeFlowNotFound    = "flow_state_not_found"
+	codeBadState        = "bad_oauth_state"
+	codeIdentityExists  = "identity_already_exists"
+	codeUnlinkConflict  = "email_conflict_identity_not_deletable"
 	codeEmailLimit      = "over_email_send_rate_limit"
 	codeSMSLimit        = "over_sms_send_rate_limit"
+
+	codeProviderUnverified = "provider_email_needs_verification"
 )
 
 // Messages that stand in several answers.
@@ -181,17 +186,27 @@ func asError(err error) *Error {
 		Message: "Unexpected failure, please check server logs for more information"}
 }
 
-// writeError is the one place that turns errors into answers.
-func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+// shown is the answer to an error; what is the server's own failure is logged.
+// It is nil when the client has gone.
+func (h *Handler) shown(r *http.Request, err error) *Error {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // the client has gone
+		return nil
 	}
 	e := asError(err)
-	id := gateway.RequestID(r.Context())
 	if e.Status >= http.StatusInternalServerError {
 		h.log.LogAttrs(r.Context(), slog.LevelError, e.Message,
-			slog.String("req_id", id), slog.String("code", e.Code), slog.Any("cause", e.Cause))
+			slog.String("req_id", gateway.RequestID(r.Context())), slog.String("code", e.Code), slog.Any("cause", e.Cause))
 	}
+	return e
+}
+
+// writeError is the one place that turns errors into answers.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	e := h.shown(r, err)
+	if e == nil {
+		return
+	}
+	id := gateway.RequestID(r.Context())
 	newer := newShape(r)
 	if newer {
 		w.Header().Set(versionHeader, version2024)

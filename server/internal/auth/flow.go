@@ -100,6 +100,8 @@ type flowState struct {
 	Provider, AuthBy  string
 	CreatedAt         time.Time
 	IssuedAt          *time.Time
+
+	ProviderToken, ProviderRefreshToken string // of an outside service
 }
 
 func (f flowState) expired(now time.Time) bool {
@@ -150,7 +152,9 @@ func (h *Handler) grantPKCE(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		tx.audit(u, auditLogin, map[string]any{"provider_type": f.Provider})
-		res, err = tx.signIn(u.ID, f.AuthBy)
+		if res, err = tx.signIn(u.ID, f.AuthBy); err == nil {
+			res.ProviderToken, res.ProviderRefreshToken = f.ProviderToken, f.ProviderRefreshToken
+		}
 		return err
 	})
 	if err != nil {
@@ -163,11 +167,13 @@ func (h *Handler) grantPKCE(w http.ResponseWriter, r *http.Request) error {
 func (w *work) lockFlow(code string) (f flowState, err error) {
 	err = w.QueryRow(w.ctx, `
 		select id::text, user_id::text, coalesce(code_challenge, ''), coalesce(code_challenge_method::text, ''),
-		  provider_type, authentication_method, coalesce(created_at, 'epoch'), auth_code_issued_at
+		  provider_type, authentication_method, coalesce(created_at, 'epoch'), auth_code_issued_at,
+		  coalesce(provider_access_token, ''), coalesce(provider_refresh_token, '')
 		from auth.flow_state
 		where auth_code = $1 and user_id is not null and code_challenge is not null
 		for update`, code).
-		Scan(&f.ID, &f.UserID, &f.Challenge, &f.Method, &f.Provider, &f.AuthBy, &f.CreatedAt, &f.IssuedAt)
+		Scan(&f.ID, &f.UserID, &f.Challenge, &f.Method, &f.Provider, &f.AuthBy, &f.CreatedAt, &f.IssuedAt,
+			&f.ProviderToken, &f.ProviderRefreshToken)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return f, notFound(codeFlowNotFound, "invalid flow state, no valid flow state found")
 	}

@@ -93,7 +93,7 @@ func (w *work) promoteEmail(u *User, rest []Identity) error {
 		}
 		return w.takeEmail(u.ID, i)
 	}
-	return unprocessable("email_conflict_identity_not_deletable", "Unable to unlink identity due to email conflict")
+	return unprocessable(codeUnlinkConflict, "Unable to unlink identity due to email conflict")
 }
 
 func (w *work) takeEmail(userID string, i Identity) error {
@@ -109,7 +109,7 @@ func (w *work) takeEmail(userID string, i Identity) error {
 	}
 	var e *Error
 	if errors.As(err, &e) && isState(e.Cause, stateUnique) {
-		return unprocessable("email_conflict_identity_not_deletable", "Unable to unlink identity due to email conflict")
+		return unprocessable(codeUnlinkConflict, "Unable to unlink identity due to email conflict")
 	}
 	return err
 }

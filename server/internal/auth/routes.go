@@ -40,7 +40,7 @@ func (h *Handler) router() http.Handler {
 		r.Put("/", h.answer(h.updateUser))
 		r.Route("/identities", func(r chi.Router) {
 			r.Use(h.requireManualLinking)
-			r.Get("/authorize", h.answer(h.authorize))
+			r.Get("/authorize", h.answer(h.authorizeLink))
 			r.Delete("/{identity_id}", h.answer(h.deleteIdentity))
 		})
 		r.Get("/oauth/grants", h.answer(oauthServerDisabled))

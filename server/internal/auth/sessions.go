@@ -29,6 +29,7 @@ const (
 	methodPassword    = "password"
 	methodOTP         = "otp"
 	methodAnonymous   = "anonymous"
+	methodOAuth       = "oauth"
 	methodTOTP        = "totp"
 	methodRecovery    = "recovery"
 	methodMagicLink   = "magiclink"

@@ -1,12 +1,8 @@
 package auth
 
-import (
-	"net/http"
-	"slices"
-)
+import "net/http"
 
-// providers are the outside services that the platform knows. None can be
-// configured here, so none is on.
+// providers are the outside services that the settings tell of.
 var providers = []string{
 	"apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao", "keycloak",
 	"linkedin", "linkedin_oidc", "notion", "slack", "slack_oidc", "snapchat", "spotify", "twitch", "twitter", "workos", "zoom",
@@ -20,7 +16,7 @@ func (h *Handler) settings(w http.ResponseWriter, _ *http.Request) error {
 		providerPhone:     h.cfg.Phone.Enabled,
 	}
 	for _, p := range providers {
-		external[p] = false
+		external[p] = h.oauth.Enabled(p)
 	}
 	return writeOK(w, map[string]any{
 		"external":                         external,
@@ -39,13 +35,4 @@ func (h *Handler) health(w http.ResponseWriter, _ *http.Request) error {
 	return writeOK(w, map[string]string{
 		"version": h.cfg.Version, "name": "GoTrue", "description": "suparust serves the Auth API: users, sessions and tokens",
 	})
-}
-
-// externalProvider judges the provider that a sign-in through an outside
-// service asks for.
-func externalProvider(name string) error {
-	if slices.Contains(providers, name) {
-		return invalid("Unsupported provider: provider is not enabled")
-	}
-	return invalid("Unsupported provider: Provider %s could not be found", cleanText(name, 64))
 }

@@ -20,6 +20,10 @@ type TokenResponse struct {
 	User         *User         `json:"user"`
 	WeakPassword *weakPassword `json:"weak_password,omitempty"`
 
+	// Of the outside service that the user signed in through.
+	ProviderToken        string `json:"provider_token,omitempty"`
+	ProviderRefreshToken string `json:"provider_refresh_token,omitempty"`
+
 	sessionID string
 }
 

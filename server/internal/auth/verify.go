@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -145,11 +144,9 @@ func (h *Handler) verifyLink(w http.ResponseWriter, r *http.Request) error {
 	case pkce:
 		to = withQuery(target, url.Values{"code": {code}})
 	default:
-		to = target + "#" + url.Values{
-			"access_token": {res.AccessToken}, "refresh_token": {res.RefreshToken}, "token_type": {res.TokenType},
-			"expires_in": {strconv.FormatInt(res.ExpiresIn, 10)}, "expires_at": {strconv.FormatInt(res.ExpiresAt, 10)},
-			"sb": {""}, "type": {v.kind},
-		}.Encode()
+		values := sessionValues(res)
+		values.Set("type", v.kind)
+		to = target + "#" + values.Encode()
 	}
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
