@@ -312,7 +312,10 @@ func (w *work) linkIdentity(userID, provider string, a *oauth.Account) (*User, e
 	if err := w.setProviders(userID); err != nil {
 		return nil, err
 	}
-	return w.reload(userID)
+	if u, err = w.reload(userID); err != nil {
+		return nil, err
+	}
+	return u, w.notifyIdentityLinked(u, provider)
 }
 
 // adoptEmail gives a user without an address that of the account they add. An
