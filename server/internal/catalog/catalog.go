@@ -46,8 +46,9 @@ type Snapshot struct {
 	Settings map[string]string
 	// ServerVersion is PostgreSQL's version number, 170004 for 17.4.
 	ServerVersion int
-	// HasGeoJSON tells that rows can be turned into GeoJSON.
-	HasGeoJSON bool
+	// GeoJSON is the function of PostGIS that turns a row into GeoJSON, nil
+	// without PostGIS.
+	GeoJSON *Name
 	// Handlers are the aggregates that turn rows into a media type.
 	Handlers map[HandlerKey][]*Handler
 

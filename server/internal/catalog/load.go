@@ -125,7 +125,9 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 	if f := l.raw[FingerprintSQL]; len(f) == 1 {
 		s.fingerprint = string(f[0][0])
 	}
-	s.HasGeoJSON = string(version[0][2]) == "t"
+	if schema := version[0][2]; schema != nil {
+		s.GeoJSON = &Name{string(schema), "st_asgeojson"}
+	}
 	for _, r := range l.raw[relationsSQL] {
 		events, _ := strconv.Atoi(string(r[4]))
 		rel := &Relation{OID: oid(r[0]), Name: Name{string(r[1]), string(r[2])}, Kind: r[3][0],

@@ -9,7 +9,8 @@ const beginSQL = `begin isolation level repeatable read read only`
 const searchPathSQL = `select set_config('search_path', '', true)`
 
 const versionSQL = `select (select count(*) from suparust.ddl_log), current_setting('server_version_num'),
-       exists (select from pg_proc where proname = 'st_asgeojson')`
+       (select n.nspname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where p.proname = 'st_asgeojson' and p.proargtypes[0] = 'record'::regtype order by 1 limit 1)`
 
 const relationsSQL = `
 select c.oid, n.nspname, c.relname, c.relkind,

@@ -56,7 +56,9 @@ func TestMediaTypes(t *testing.T) {
 			"id,name,note,tags\n1,one,,\"{a,b}\"\n2,\"two, \"\"2\"\"\",x,{}\n3,,\"\","},
 		{"/rows?id=eq.9", "text/csv", asCSV, "\n"},
 		{"/rows?select=number:id&id=eq.1", "text/csv; version=1", asCSV, "number\n1"},
-		{"/rows?select=id,parts(label)&id=eq.1", "text/csv", asCSV, "id,parts\n1,\"[{\"\"label\"\":null}]\""},
+		{"/rows?select=id,parts(label)&id=eq.1", "text/csv", asCSV, "id,parts\n1,\"[{\"\"label\"\": null}]\""},
+		{"/parts?select=id,rows(note,id)", "text/csv", asCSV, "id,rows\n1,\"{\"\"id\"\": 1, \"\"note\"\": null}\""},
+		{"/rows?select=id,...parts(label,part:id)&id=eq.1", "text/csv", asCSV, "id,label,part\n1,[null],[1]"},
 		{"/rpc/all_rows?select=id", "text/csv", asCSV, "id\n1\n2\n3"},
 		{"/rpc/number", "text/csv", asCSV, "pgrst_scalar\n7"},
 

@@ -50,8 +50,8 @@ func TestGeoJSON(t *testing.T) {
 	dir, major := postgis(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithPostgres(major),
 		suparusttest.WithConfig(func(c *server.Config) { c.Database.BinDir = dir }),
-		suparusttest.WithSQL(`create extension postgis schema extensions;
-			create table shops(id int primary key, address text, place extensions.geometry(point, 4326));
+		suparusttest.WithSQL(`create schema gis; grant usage on schema gis to anon; create extension postgis schema gis;
+			create table shops(id int primary key, address text, place gis.geometry(point, 4326));
 			insert into shops values (1, 'Cambridge St', 'SRID=4326;POINT(-71.1 42.3)'), (2, 'Kendall St', 'SRID=4326;POINT(-71.2 42.4)');
 			create table visits(id int primary key, shop int references shops(id));
 			insert into visits values (1, 1);
@@ -60,7 +60,7 @@ func TestGeoJSON(t *testing.T) {
 			create function how_many() returns bigint stable language sql as 'select count(*) from shops';
 			create domain "application/vnd.twkb" as bytea;
 			create function twkb_of(state bytea, next shops) returns "application/vnd.twkb" immutable language sql as
-			  $$ select (state || extensions.st_astwkb(next.place))::"application/vnd.twkb" $$;
+			  $$ select (state || gis.st_astwkb(next.place))::"application/vnd.twkb" $$;
 			create aggregate twkb(shops) (sfunc = twkb_of, stype = "application/vnd.twkb", initcond = '')`))
 	f := &fixture{URL: srv.URL + "/rest/v1", srv: srv}
 	c := f.anonymous()
@@ -90,7 +90,7 @@ func TestGeoJSON(t *testing.T) {
 
 	// bytes of PostGIS as they are
 	r = c.get(t, "/shops?id=eq.1", "Accept: application/vnd.twkb")
-	if want := f.value(t, `select encode(extensions.st_astwkb(place), 'escape') from shops where id = 1`); r.status != 200 || len(r.body) == 0 ||
+	if want := f.value(t, `select encode(gis.st_astwkb(place), 'escape') from shops where id = 1`); r.status != 200 || len(r.body) == 0 ||
 		f.value(t, `select encode(decode('`+fmt.Sprintf("%x", r.body)+`', 'hex'), 'escape')`) != want {
 		t.Errorf("%d %x", r.status, r.body)
 	}

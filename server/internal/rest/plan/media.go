@@ -30,6 +30,8 @@ type Media struct {
 	Handler *catalog.Handler
 	// Type is the media type of a Custom body.
 	Type string
+	// toGeoJSON turns a row into a feature.
+	toGeoJSON *catalog.Name
 	// Explain, when not nil, asks for the plan of the statement instead of its rows.
 	Explain *Explain
 }
@@ -105,16 +107,18 @@ func (p *planner) explain(a request.MediaType, tree *ReadPlan, f *catalog.Functi
 }
 
 // media picks the first acceptable form of the rows of the tree, or of the
-// result of the function, that there is.
+// result of the function, that there is, and makes the tree ready for it.
 func (p *planner) media(tree *ReadPlan, f *catalog.Function) (Media, *request.Error) {
 	for _, a := range p.req.Accept {
+		var m Media
+		var ok bool
 		if a.Type == request.MediaPlan || a.Type == request.MediaPlan+"+json" {
-			if m, ok := p.explain(a, tree, f); ok {
-				return m, nil
-			}
-			continue
+			m, ok = p.explain(a, tree, f)
+		} else {
+			m, ok = p.rows(a, tree, f)
 		}
-		if m, ok := p.rows(a, tree, f); ok {
+		if ok {
+			tree.printFor(m)
 			return m, nil
 		}
 	}
@@ -144,7 +148,7 @@ func (p *planner) rows(a request.MediaType, tree *ReadPlan, f *catalog.Function)
 	case request.MediaCSV, "text/*":
 		return Media{Kind: CSV}, true
 	case request.MediaGeoJSON:
-		return Media{Kind: GeoJSON}, p.snap.HasGeoJSON && (f == nil || !f.ReturnsValue())
+		return Media{Kind: GeoJSON, toGeoJSON: p.snap.GeoJSON}, p.snap.GeoJSON != nil && (f == nil || !f.ReturnsValue())
 	}
 	return Media{}, false
 }
@@ -169,7 +173,7 @@ func (m Media) body(rows string, f *catalog.Function) sqlast.Expr {
 	case CSV:
 		return csvBody(rows)
 	case GeoJSON:
-		feature := sqlast.AsBuiltin{Expr: sqlast.Call{Fn: sqlast.FnGeoJSON, Args: []sqlast.Expr{row}}, Type: sqlast.TypeJSON}
+		feature := sqlast.AsBuiltin{Expr: convert(*m.toGeoJSON, row), Type: sqlast.TypeJSON}
 		return sqlast.Call{Fn: sqlast.FnBuildObject, Args: []sqlast.Expr{
 			sqlast.Literal("type"), sqlast.Literal("FeatureCollection"), sqlast.Literal("features"),
 			sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{

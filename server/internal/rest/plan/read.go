@@ -148,10 +148,27 @@ func (n *ReadPlan) empty() bool {
 func (n *ReadPlan) embedJSON() sqlast.Expr {
 	agg := sqlast.Ref{Name: n.Agg}
 	if n.Rel.ToOne {
-		return sqlast.Call{Fn: sqlast.FnRowToJSON, Args: []sqlast.Expr{sqlast.Star{Of: agg}}}
+		return n.printed(sqlast.Call{Fn: sqlast.FnRowToJSON, Args: []sqlast.Expr{sqlast.Star{Of: agg}}})
 	}
-	return sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
-		sqlast.Column{Of: agg, Name: n.Agg}, sqlast.Literal("[]")}}
+	return n.printed(sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
+		sqlast.Column{Of: agg, Name: n.Agg}, sqlast.Literal("[]")}})
+}
+
+// printed is JSON in the form in which the body shows it.
+func (n *ReadPlan) printed(json sqlast.Expr) sqlast.Expr {
+	if n.jsonb {
+		return sqlast.AsBuiltin{Expr: json, Type: sqlast.TypeJSONB}
+	}
+	return json
+}
+
+// printFor tells the embeds how the body shows them. Inside of JSON it makes no
+// difference; a body of another form shows their text, and that is jsonb's.
+func (n *ReadPlan) printFor(m Media) {
+	for _, c := range n.Embeds {
+		c.jsonb = m.Kind == CSV || m.Kind == Custom
+		c.printFor(m)
+	}
 }
 
 var aggregateFunctions = map[request.Aggregate]sqlast.Builtin{
@@ -222,9 +239,9 @@ func (n *ReadPlan) join(expand bool) sqlast.Join {
 	}
 	if n.Spread {
 		for _, o := range n.outputs(true) {
-			outer.Output = append(outer.Output, sqlast.Output{As: o.name, Expr: sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
+			outer.Output = append(outer.Output, sqlast.Output{As: o.name, Expr: n.printed(sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
 				sqlast.Call{Fn: sqlast.FnJSONAgg, Args: []sqlast.Expr{sqlast.Column{Of: row, Name: o.name}}, Order: n.extraOrder},
-				sqlast.Literal("[]")}}})
+				sqlast.Literal("[]")}})})
 		}
 	}
 	j.Query = outer

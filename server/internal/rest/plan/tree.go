@@ -38,6 +38,7 @@ type ReadPlan struct {
 	Name    string // relation, column or constraint, as the client named it
 	Alias   string
 	Agg     string // alias of the lateral subquery
+	jsonb   bool   // the embed is shown as jsonb prints it
 	Conds   []sqlast.Expr
 	Embeds  []*ReadPlan
 	depth   int

@@ -131,7 +131,6 @@ var (
 	FnAvg            = Builtin{"avg"}
 	FnMax            = Builtin{"max"}
 	FnMin            = Builtin{"min"}
-	FnGeoJSON        = Builtin{"st_asgeojson"}
 )
 
 // Call is a call of a built-in function.
