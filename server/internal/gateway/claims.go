@@ -95,6 +95,7 @@ const (
 	Expired                              // exp has passed
 	NotYetValid                          // nbf is to come
 	IssuedInFuture                       // iat is to come
+	NoSecret                             // there is no key at all to verify tokens with
 )
 
 // TokenError says why a token was refused. Each dialect turns the kind into
@@ -128,6 +129,8 @@ func (e *TokenError) Error() string {
 		return "the token is expired"
 	case NotYetValid:
 		return "the token is not valid yet"
+	case NoSecret:
+		return "the server has no key to verify tokens with"
 	default:
 		return "the token was issued in the future"
 	}

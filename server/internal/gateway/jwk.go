@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // jwk is a key in its JSON form, the private parts included.
@@ -19,6 +20,7 @@ type jwk struct {
 	Kid string   `json:"kid"`
 	Kty string   `json:"kty"`
 	Alg string   `json:"alg"`
+	Use string   `json:"use"`
 	Crv string   `json:"crv"`
 	Ops []string `json:"key_ops"`
 	K   b64      `json:"k"`
@@ -95,6 +97,13 @@ func ParseKeySet(raw []byte) (KeySet, error) {
 
 func cut(s string, n int) string { return s[:min(len(s), n)] }
 
+// algorithms are those of each type of key with its curve; the first is that of
+// a key that names none.
+var algorithms = map[string][]string{
+	"oct": {"HS256", "HS384", "HS512"}, "RSA": {"RS256", "RS384", "RS512"},
+	"ECP-256": {"ES256"}, "ECP-384": {"ES384"}, "ECP-521": {"ES512"}, "OKPEd25519": {"EdDSA"},
+}
+
 func (j *jwk) key() (Key, error) {
 	var k Key
 	var err error
@@ -113,8 +122,12 @@ func (j *jwk) key() (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	if j.Alg != "" && j.Alg != k.Algorithm {
-		return Key{}, fmt.Errorf("its algorithm %q does not fit: it is a key of %s", cut(j.Alg, 16), k.Algorithm)
+	switch family := algorithms[j.Kty+j.Crv]; {
+	case j.Alg == "":
+	case slices.Contains(family, j.Alg):
+		k.Algorithm = j.Alg
+	default:
+		return Key{}, fmt.Errorf("its algorithm %q does not fit: it is a key of %s", cut(j.Alg, 16), strings.Join(family, ", "))
 	}
 	k.ID = j.Kid
 	if len(j.Ops) > 0 && !slices.Contains(j.Ops, "sign") {
@@ -155,23 +168,27 @@ func (j *jwk) rsa() (Key, error) {
 	return k, nil
 }
 
+// curves are those that tokens are signed on.
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+
 func (j *jwk) ec() (Key, error) {
-	const size = 32
-	if j.Crv != "P-256" {
-		return Key{}, fmt.Errorf("its curve %q is not supported: use P-256", cut(j.Crv, 16))
+	curve, ok := curves[j.Crv]
+	if !ok {
+		return Key{}, fmt.Errorf("its curve %q is not supported: use P-256, P-384 or P-521", cut(j.Crv, 16))
 	}
+	size := (curve.Params().BitSize + 7) / 8
 	if len(j.X) != size || len(j.Y) != size {
 		return Key{}, errors.New("its point x, y is missing or of a wrong length")
 	}
-	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, j.X, j.Y))
+	pub, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, j.X, j.Y))
 	if err != nil {
 		return Key{}, errors.New("its point x, y is not on the curve")
 	}
-	k := Key{Algorithm: "ES256", Verify: pub}
+	k := Key{Algorithm: algorithms["EC"+j.Crv][0], Verify: pub}
 	if len(j.D) == 0 {
 		return k, nil
 	}
-	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), j.D)
+	private, err := ecdsa.ParseRawPrivateKey(curve, j.D)
 	if err != nil || !private.PublicKey.Equal(pub) {
 		return Key{}, errors.New("its parts do not belong together")
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -15,10 +17,15 @@ import (
 // private part.
 type Key struct {
 	ID        string // kid; "" for the shared secret
-	Algorithm string // HS256, RS256, ES256 …: a token can never choose another one
-	Verify    any    // []byte, *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey
-	Sign      any    // []byte or a crypto.Signer; nil when the key only verifies
+	Algorithm string // HS256, RS256, ES256 …: what it signs with, and what tokens are verified with
+	// Also are further algorithms of its own family that tokens may be signed
+	// with. A token can never choose any other.
+	Also   []string
+	Verify any // []byte, *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey
+	Sign   any // []byte or a crypto.Signer; nil when the key only verifies
 }
+
+func (k *Key) accepts(alg string) bool { return k.Algorithm == alg || slices.Contains(k.Also, alg) }
 
 // SecretKey is the HS256 key of a JWT secret.
 func SecretKey(secret string) Key {
@@ -48,18 +55,25 @@ func (s KeySet) signer() (Key, bool) {
 }
 
 // Signer issues tokens.
-type Signer struct{ key Key }
+type Signer struct{ key atomic.Pointer[Key] }
 
 // NewSigner signs with the key of set that is meant for it.
 func NewSigner(set KeySet) (*Signer, error) {
+	s := &Signer{}
+	return s, s.SetKeys(set)
+}
+
+// SetKeys lets the signer sign with the key of another set from now on.
+func (s *Signer) SetKeys(set KeySet) error {
 	k, ok := set.signer()
 	if !ok {
-		return nil, errors.New("no key can sign tokens: set a JWT secret or a signing key")
+		return errors.New("no key can sign tokens: set a JWT secret or a signing key")
 	}
 	if jwt.GetSigningMethod(k.Algorithm) == nil {
-		return nil, fmt.Errorf("the signing algorithm %q is unknown: use HS256, RS256 or ES256", k.Algorithm)
+		return fmt.Errorf("the signing algorithm %q is unknown: use HS256, RS256 or ES256", k.Algorithm)
 	}
-	return &Signer{key: k}, nil
+	s.key.Store(&k)
+	return nil
 }
 
 // Sign returns the compact form of a token with these claims. The order of
@@ -70,11 +84,12 @@ func (s *Signer) Sign(claims any) (string, error) { return s.sign(claims, true) 
 func (s *Signer) SignPlain(claims any) (string, error) { return s.sign(claims, false) }
 
 func (s *Signer) sign(claims any, typ bool) (string, error) {
+	key := s.key.Load()
 	head := struct {
 		Alg string `json:"alg"`
 		Kid string `json:"kid,omitempty"`
 		Typ string `json:"typ,omitempty"`
-	}{Alg: s.key.Algorithm, Kid: s.key.ID}
+	}{Alg: key.Algorithm, Kid: key.ID}
 	if typ {
 		head.Typ = "JWT"
 	}
@@ -87,7 +102,7 @@ func (s *Signer) sign(claims any, typ bool) (string, error) {
 		return "", err
 	}
 	signing := encodeSegment(h) + "." + encodeSegment(c)
-	sig, err := jwt.GetSigningMethod(s.key.Algorithm).Sign(signing, s.key.Sign)
+	sig, err := jwt.GetSigningMethod(key.Algorithm).Sign(signing, key.Sign)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
@@ -98,14 +113,45 @@ func (s *Signer) sign(claims any, typ bool) (string, error) {
 // remembered, bounded, so that a client's next request costs a look-up; times
 // are judged on every use (Claims.CheckTime).
 type Verifier struct {
-	keys  KeySet
-	cache *tokenCache
+	state atomic.Pointer[verifierState]
+	stats VerifierStats
 }
+
+// verifierState belongs together: what was remembered under other keys is not
+// believed.
+type verifierState struct {
+	keys  KeySet
+	cache *tokenCache // nil remembers nothing
+}
+
+// VerifierStats count what became of tokens.
+type VerifierStats struct {
+	Lookups, Hits, Evictions atomic.Int64
+}
+
+// DefaultRememberedTokens is how many tokens a new Verifier remembers.
+const DefaultRememberedTokens = 1000
 
 // NewVerifier verifies against keys.
 func NewVerifier(keys KeySet) *Verifier {
-	return &Verifier{keys: keys, cache: newTokenCache(1000)}
+	v := &Verifier{}
+	v.SetKeys(keys, DefaultRememberedTokens)
+	return v
 }
+
+// SetKeys verifies against other keys from now on and forgets every token.
+// It remembers up to remembered ones, none at 0.
+func (v *Verifier) SetKeys(keys KeySet, remembered int) {
+	s := &verifierState{keys: keys}
+	if remembered > 0 {
+		s.cache = newTokenCache(remembered)
+		s.cache.evicted = &v.stats.Evictions
+	}
+	v.state.Store(s)
+}
+
+// Stats are the verifier's own counters.
+func (v *Verifier) Stats() *VerifierStats { return &v.stats }
 
 // maxTokenBytes bounds the tokens that are looked at.
 const maxTokenBytes = 64 << 10
@@ -113,18 +159,27 @@ const maxTokenBytes = 64 << 10
 // Verify checks the shape and the signature of token and returns its claims.
 // The error is always a *TokenError.
 func (v *Verifier) Verify(token string) (*Claims, error) {
-	if c := v.cache.get(token); c != nil {
+	s := v.state.Load()
+	if len(s.keys) == 0 {
+		return nil, &TokenError{Kind: NoSecret}
+	}
+	if s.cache == nil {
+		return s.verify(token)
+	}
+	v.stats.Lookups.Add(1)
+	if c := s.cache.get(token); c != nil {
+		v.stats.Hits.Add(1)
 		return c, nil
 	}
-	c, err := v.verify(token)
+	c, err := s.verify(token)
 	if err != nil {
 		return nil, err
 	}
-	v.cache.put(token, c)
+	s.cache.put(token, c)
 	return c, nil
 }
 
-func (v *Verifier) verify(token string) (*Claims, error) {
+func (v *verifierState) verify(token string) (*Claims, error) {
 	if token == "" {
 		return nil, &TokenError{Kind: Empty}
 	}
@@ -159,11 +214,11 @@ func (v *Verifier) verify(token string) (*Claims, error) {
 
 // verifySignature tries the keys of the token's algorithm: those of its kid
 // and those that have none, because the platform signs API keys without one.
-func (v *Verifier) verifySignature(alg, kid, signing string, sig []byte) error {
+func (v *verifierState) verifySignature(alg, kid, signing string, sig []byte) error {
 	method := jwt.GetSigningMethod(alg)
 	algKnown, tried := false, false
 	for _, k := range v.keys {
-		if k.Algorithm != alg {
+		if !k.accepts(alg) {
 			continue
 		}
 		algKnown = true

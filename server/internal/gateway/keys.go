@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"fmt"
 )
 
 // The keys of the platform's local stack. Apps have them in committed .env
@@ -20,7 +19,11 @@ const (
 // Keys are what clients identify their project with: the secret that tokens
 // are signed with, the API keys as JWTs, and their opaque forms.
 type Keys struct {
-	JWTSecret      string
+	// JWTSecret is a text, a JWK or a set of JWKs: see ParseSecret.
+	JWTSecret string
+	// JWTSecretIsBase64 says that JWTSecret is given in base64.
+	JWTSecretIsBase64 bool
+
 	AnonKey        string // JWT of role anon
 	ServiceRoleKey string // JWT of role service_role
 	PublishableKey string // sb_publishable_…, acts as AnonKey
@@ -30,13 +33,31 @@ type Keys struct {
 // MinSecretBytes is the shortest JWT secret that is accepted.
 const MinSecretBytes = 32
 
-// Complete fills in every key that is not set from the JWT secret: JWTs
-// signed with it, opaque keys as keyed hashes of it, and the well-known ones
-// for the well-known secret. It fails when the secret is too short.
+// Set is the keys that JWTSecret holds.
+func (k Keys) Set() (KeySet, error) {
+	secret := k.JWTSecret
+	if k.JWTSecretIsBase64 {
+		var err error
+		if secret, err = DecodeSecret(secret); err != nil {
+			return nil, err
+		}
+	}
+	return ParseSecret([]byte(secret))
+}
+
+// Complete replaces JWTSecret by the shared secret it holds and fills in every
+// key that is not set from that: JWTs signed with it, opaque keys as keyed
+// hashes of it, and the well-known ones for the well-known secret. Of a set
+// without a shared secret nothing can be derived, and the keys that are not
+// set stay empty. It fails when the secret is too short.
 func (k Keys) Complete() (Keys, error) {
-	if len(k.JWTSecret) < MinSecretBytes {
-		return k, fmt.Errorf("the JWT secret has %d characters and needs at least %d: set SUPARUST_JWT_SECRET to a longer one",
-			len(k.JWTSecret), MinSecretBytes)
+	set, err := k.Set()
+	if err != nil {
+		return k, err
+	}
+	k.JWTSecret, k.JWTSecretIsBase64 = set.Symmetric(), false
+	if k.JWTSecret == "" {
+		return k, nil
 	}
 	signer, err := NewSigner(KeySet{SecretKey(k.JWTSecret)})
 	if err != nil {
@@ -81,6 +102,8 @@ func (k Keys) bearerFor(key string) string {
 	secret := subtle.ConstantTimeCompare([]byte(key), []byte(k.SecretKey))
 	publishable := subtle.ConstantTimeCompare([]byte(key), []byte(k.PublishableKey))
 	switch {
+	case key == "":
+		return ""
 	case secret == 1:
 		return k.ServiceRoleKey
 	case publishable == 1:

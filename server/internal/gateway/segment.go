@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 )
 
 func encodeSegment(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -30,10 +31,11 @@ type tokenCache struct {
 	mu         sync.Mutex
 	max        int
 	young, old map[string]*Claims
+	evicted    *atomic.Int64 // counts those that are dropped; nil counts none
 }
 
 func newTokenCache(maxEntries int) *tokenCache {
-	return &tokenCache{max: maxEntries / 2, young: map[string]*Claims{}}
+	return &tokenCache{max: max(maxEntries/2, 1), young: map[string]*Claims{}}
 }
 
 func (c *tokenCache) get(token string) *Claims {
@@ -57,6 +59,9 @@ func (c *tokenCache) put(token string, cl *Claims) {
 
 func (c *tokenCache) insert(token string, cl *Claims) {
 	if len(c.young) >= c.max {
+		if c.evicted != nil {
+			c.evicted.Add(int64(len(c.old)))
+		}
 		c.old, c.young = c.young, make(map[string]*Claims, c.max)
 	}
 	c.young[token] = cl
