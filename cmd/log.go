@@ -16,7 +16,7 @@ import (
 // levels are the names of SUPARUST_LOG_LEVEL.
 var levels = map[string]slog.Level{
 	"trace": slog.LevelDebug - 4, "debug": slog.LevelDebug, "info": slog.LevelInfo,
-	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError, "off": slog.LevelError + 100,
+	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError, "crit": slog.LevelError, "off": slog.LevelError + 100,
 }
 
 // logger makes the server's log from SUPARUST_LOG_LEVEL, SUPARUST_LOG_FORMAT and SUPARUST_LOG (target=level, …; RUST_LOG
@@ -77,10 +77,14 @@ func (f levelFilter) lowest() slog.Level {
 
 func logFilter(lookup func(string) (string, bool)) (levelFilter, error) {
 	f := levelFilter{all: slog.LevelInfo, targets: map[string]slog.Level{}}
-	if text, _ := lookup("SUPARUST_LOG_LEVEL"); text != "" {
+	for _, name := range []string{"PGRST_LOG_LEVEL", "SUPARUST_LOG_LEVEL"} { // the later one wins
+		text, _ := lookup(name)
+		if text == "" {
+			continue
+		}
 		level, ok := levels[strings.ToLower(text)]
 		if !ok {
-			return f, usageError{fmt.Sprintf("the setting SUPARUST_LOG_LEVEL: %q is none of trace, debug, info, warn, error, off", text)}
+			return f, usageError{fmt.Sprintf("the setting %s: %q is none of trace, debug, info, warn, error, off", name, text)}
 		}
 		f.all = level
 	}

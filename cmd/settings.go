@@ -123,7 +123,8 @@ type named struct {
 	secret             bool
 }
 
-// names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served is left out.
+// names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served, and keys that a
+// JWT secret without a shared key cannot make, are left out.
 func names(api, database, mailbox string, keys server.Keys) []named {
 	list := []named{
 		{"API_URL", "API URL", api, false},

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,6 +51,8 @@ func (c startCommand) Run(a *app) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	reloads, noMore := reloadSignals() // one that comes early must not end the process
+	defer noMore()
 
 	port := s.config.Port
 	var pid *pidFile
@@ -101,8 +104,54 @@ func (c startCommand) Run(a *app) (err error) {
 		}
 	}
 	a.banner(names(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys()))
-	return srv.Wait(ctx)
+	var reloading sync.WaitGroup
+	reloading.Go(func() {
+		for {
+			select {
+			case sig := <-reloads:
+				c.reload(ctx, a, s, srv, sig)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	err = srv.Wait(ctx)
+	stop()
+	reloading.Wait()
+	return err
 }
+
+// reload reads the schema or the settings anew. A failure leaves the server with what it had.
+func (c startCommand) reload(ctx context.Context, a *app, s *settings, srv *server.Server, what reloadKind) {
+	log := s.config.Logger
+	var err error
+	if what == reloadSchema {
+		err = srv.ReloadSchema(ctx)
+	} else {
+		var next *settings
+		if next, err = a.settings(c.settingFlags); err == nil {
+			if next.config.Keys.JWTSecret == "" {
+				next.config.Keys.JWTSecret = s.config.Keys.JWTSecret
+			}
+			err = srv.Reconfigure(ctx, next.config)
+		}
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			log.Error("the "+string(what)+" could not be read anew; what was in force stays", "error", err)
+		}
+		return
+	}
+	log.Info("the " + string(what) + " was read anew")
+}
+
+// reloadKind is what a signal asks for.
+type reloadKind string
+
+const (
+	reloadSchema   reloadKind = "schema"
+	reloadSettings reloadKind = "settings"
+)
 
 // banner tells a person everything; where output is kept, in a container's log, it keeps secrets out.
 func (a *app) banner(list []named) {

@@ -14,6 +14,7 @@ import (
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/project"
+	"github.com/suparust/suparust/server/internal/rest"
 	"github.com/suparust/suparust/server/pg"
 )
 
@@ -39,8 +40,15 @@ type Config struct {
 	// PublicURL is the address clients use, for links; "" means the address
 	// the server listens on.
 	PublicURL string
+	// AdminAddr and AdminPort are where /live, /ready, /schema_cache and
+	// /metrics are answered; port 0 answers them nowhere.
+	AdminAddr string
+	AdminPort int
 	// Keys; JWTSecret is required.
 	Keys Keys
+	// RememberedTokens bounds the tokens whose signature is not verified again;
+	// 0 remembers none.
+	RememberedTokens int
 
 	Database DatabaseConfig
 	REST     RESTConfig
@@ -100,20 +108,25 @@ type DatabaseConfig struct {
 	// MaxConns bounds the connections of REST and Storage together, and those
 	// of Auth.
 	MaxConns int
+	// AcquireTimeout bounds the wait for a free connection, 0 is 10 s. MaxIdle
+	// is how long a connection may stand unused, MaxLifetime how old one may
+	// become; 0 does not bound them.
+	AcquireTimeout, MaxIdle, MaxLifetime time.Duration
+	// Channel is where the database announces changes of the schema and of
+	// settings, "" is pgrst; NoChannel listens to none.
+	Channel   string
+	NoChannel bool
+	// NoSettings leaves the settings of REST that stand in the database unread;
+	// PreConfig is a function, schema.name, that makes them first.
+	NoSettings bool
+	PreConfig  string
 	// StrictPostgresRole takes SUPERUSER from the role postgres, as hosted.
 	StrictPostgresRole bool
 }
 
-// RESTConfig is about /rest/v1.
-type RESTConfig struct {
-	Schemas         []string // exposed; the first is the default
-	ExtraSearchPath []string
-	MaxRows         int
-	AnonRole        string
-	SafeUpdate      bool   // refuse updates and deletes without a filter
-	Plans           bool   // answer requests for a statement's plan
-	TxEnd           string // commit, commit-allow-override, rollback or rollback-allow-override; "" is commit
-}
+// RESTConfig is about /rest/v1. Settings of the database's login role win over
+// it.
+type RESTConfig = rest.Options
 
 // AuthConfig is about /auth/v1. The zero value of every setting is what the
 // platform's local stack runs with.
@@ -166,8 +179,9 @@ const defaultJWTExpiry = time.Hour
 // on every address and data in ./data. The JWT secret is left to the caller.
 func DefaultConfig() Config {
 	return Config{
-		BindAddr: "0.0.0.0",
-		Port:     3000,
+		BindAddr:         "0.0.0.0",
+		Port:             3000,
+		RememberedTokens: gateway.DefaultRememberedTokens,
 		Database: DatabaseConfig{
 			DataDir:    filepath.Join("data", "postgres"),
 			ListenAddr: "127.0.0.1",
@@ -200,6 +214,7 @@ func DefaultConfig() Config {
 // command: free ports on loopback, a database and files that end with it.
 func (c *Config) Ephemeral() {
 	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
+	c.AdminPort = 0
 	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
 	c.Storage.Root = ""
 	// no test and no command sends mail to people
@@ -239,6 +254,9 @@ func (c *Config) validate() error {
 	}
 	if c.Keys.JWTSecret == "" {
 		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")
+	}
+	if c.AdminPort < 0 || c.AdminPort > 65535 || c.AdminPort != 0 && c.AdminPort == c.Port {
+		return fmt.Errorf("the admin port %d is that of the APIs or outside of 1 to 65535: set SUPARUST_ADMIN_PORT to another", c.AdminPort)
 	}
 	if _, err := c.Auth.keySet(nil); err != nil {
 		return err

@@ -224,13 +224,22 @@ func (d *database) openPools(c *Config) error {
 	if err != nil {
 		return err
 	}
-	sc := session.Config{ConnConfig: apiConfig, MaxConns: c.Database.MaxConns, Logger: c.Logger}
+	sc := c.sessions()
+	sc.ConnConfig = apiConfig
 	if d.cluster != nil {
 		sc.First = d.cluster.TakeConn()
 	}
 	d.api = session.New(sc)
-	d.auth = session.New(session.Config{ConnConfig: authConfig, MaxConns: c.Database.MaxConns, Logger: c.Logger})
+	sc.First, sc.ConnConfig = nil, authConfig
+	d.auth = session.New(sc)
+	d.auth.Prepare(!c.REST.Unprepared)
 	return nil
+}
+
+// sessions is what the pools have in common.
+func (c *Config) sessions() session.Config {
+	return session.Config{MaxConns: c.Database.MaxConns, AcquireTimeout: c.Database.AcquireTimeout,
+		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Logger: c.Logger}
 }
 
 // listenConn opens the connection that hears of schema changes.

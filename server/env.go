@@ -3,10 +3,13 @@ package server
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/suparust/suparust/server/internal/rest"
 )
 
 // Setting is one setting of the environment: its name, the older or foreign
@@ -20,6 +23,7 @@ type Setting struct {
 	Default string // for people
 	Help    string
 	Secret  bool // its value must not be shown
+	Empty   bool // an empty value says something, too
 	set     func(c *Config, value string) error
 	setEach func(c *Config, rest, value string) error // of a family, in the place of set
 }
@@ -45,7 +49,7 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 			continue
 		}
 		name, value := s.find(lookup)
-		if value == "" {
+		if name == "" {
 			continue
 		}
 		if name != s.Name {
@@ -94,7 +98,7 @@ func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn fun
 
 func (s *Setting) find(lookup func(string) (string, bool)) (name, value string) {
 	for _, n := range append([]string{s.Name}, s.Aliases...) {
-		if v, ok := lookup(n); ok && v != "" {
+		if v, ok := lookup(n); ok && (v != "" || s.Empty) {
 			return n, v
 		}
 	}
@@ -116,14 +120,41 @@ func intSetting(field func(*Config) *int) func(*Config, string) error {
 	}
 }
 
+// boolSetting reads truth values as PostgREST does.
 func boolSetting(field func(*Config) *bool) func(*Config, string) error {
 	return func(c *Config, v string) error {
-		b, err := strconv.ParseBool(strings.ToLower(v))
-		if err != nil {
+		b, ok := rest.Boolean(v)
+		if !ok {
 			return fmt.Errorf("%q is neither true nor false", v)
 		}
 		*field(c) = b
 		return nil
+	}
+}
+
+// notSetting is a boolSetting of the opposite.
+func notSetting(field func(*Config) *bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		err := boolSetting(field)(c, v)
+		if err == nil {
+			*field(c) = !*field(c)
+		}
+		return err
+	}
+}
+
+// fromFile gives a setting the content of a file where the value is @ and its
+// name. One line end at the content's end does not count.
+func fromFile(set func(*Config, string) error) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		if name, ok := strings.CutPrefix(v, "@"); ok {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				return fmt.Errorf("the file behind @ cannot be read: %w", err)
+			}
+			v = strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+		}
+		return set(c, v)
 	}
 }
 
@@ -140,6 +171,18 @@ func textList(v string) []string {
 		}
 	}
 	return list
+}
+
+// waitSetting is a time in seconds; 0 means none.
+func waitSetting(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 || n > 1<<30 {
+			return fmt.Errorf("%q is no whole number of seconds from 0", v)
+		}
+		*field(c) = time.Duration(n) * time.Second
+		return nil
+	}
 }
 
 func secondsSetting(field func(*Config) *time.Duration) func(*Config, string) error {

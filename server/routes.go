@@ -19,25 +19,15 @@ import (
 
 // routes makes and starts the dialects and puts them behind the gateway.
 func (s *Server) routes(ctx context.Context) (http.Handler, error) {
-	secret := gateway.KeySet{gateway.SecretKey(s.keys.JWTSecret)}
-	keys, err := s.cfg.Auth.keySet(secret)
-	if err != nil {
+	var err error
+	if s.ring, err = newKeyring(&s.cfg, s.secret); err != nil {
 		return nil, err
 	}
-	signer, err := gateway.NewSigner(keys)
-	if err != nil {
-		return nil, err
-	}
-	urlSigner, err := gateway.NewSigner(secret) // signed URLs stay with the secret, as the platform's
-	if err != nil {
-		return nil, err
-	}
-	verifier := gateway.NewVerifier(keys)
 	if s.rest, err = rest.New(s.restConfig()); err != nil {
 		return nil, err
 	}
 	fake := s.fakeOAuth()
-	if s.auth, err = auth.New(s.authConfig(keys, signer, fake)); err != nil {
+	if s.auth, err = auth.New(s.authConfig(fake)); err != nil {
 		return nil, err
 	}
 	blobs, err := s.blobs()
@@ -45,7 +35,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	s.storage, err = storage.New(storage.Config{
-		DB: s.db.api, Blobs: blobs, Signer: urlSigner, Verifier: verifier,
+		DB: s.db.api, Blobs: blobs, Signer: s.ring.urls, Verifier: s.ring.verifier,
 		FileSizeLimit: s.cfg.Storage.FileSizeLimit, Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
@@ -63,8 +53,16 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if fake != nil {
 		mux.under = append(mux.under, prefix{fakeOAuthPath, fake})
 	}
-	gw := gateway.New(gateway.Config{Keys: s.keys, Verifier: verifier, Logger: s.cfg.Logger.With("target", "http")})
-	return gw.Wrap(mux), nil
+	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Logger: s.cfg.Logger.With("target", "http")})
+	return s.gateway.Wrap(mux), nil
+}
+
+// origins are those whose pages may read the answer to a request.
+func (s *Server) origins(r *http.Request) []string {
+	if below, ok := strings.CutPrefix(r.URL.Path, "/rest/v1"); ok && (below == "" || below[0] == '/') {
+		return s.rest.Origins(r)
+	}
+	return s.rest.Configured().CORSOrigins
 }
 
 // keySet is the signing keys, which come first to sign, and secret.
@@ -80,19 +78,22 @@ func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
 }
 
 func (s *Server) restConfig() rest.Config {
-	c := s.cfg.REST
-	return rest.Config{
-		DB: s.db.api, ListenConn: s.db.listenConn,
-		Schemas: c.Schemas, ExtraSearchPath: c.ExtraSearchPath, MaxRows: c.MaxRows, AnonRole: c.AnonRole,
-		SafeUpdate: c.SafeUpdate, Plans: c.Plans, TxEnd: c.TxEnd, PublicURL: s.url + "/rest/v1",
-		Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
+	d := s.cfg.Database
+	c := rest.Config{
+		DB: s.db.api, ListenConn: s.db.listenConn, Options: s.cfg.REST,
+		Channel: d.Channel, PreConfig: d.PreConfig, NoDatabaseConfig: d.NoSettings, RememberedTokens: s.cfg.RememberedTokens,
+		PublicURL: s.url + "/rest/v1", Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
 	}
+	if d.NoChannel {
+		c.ListenConn = nil
+	}
+	return c
 }
 
-func (s *Server) authConfig(keys gateway.KeySet, signer *gateway.Signer, fake *oauth.Fake) auth.Config {
+func (s *Server) authConfig(fake *oauth.Fake) auth.Config {
 	c := s.cfg.Auth
 	ac := auth.Config{
-		DB: s.db.auth, Signer: signer, Keys: keys,
+		DB: s.db.auth, Signer: s.ring.tokens, Keys: s.ring.all,
 		Mail: s.cfg.Mailbox, SMTP: s.cfg.Mail.sender(hostOf(s.url)), Sender: s.cfg.Mail.From,
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
 		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
@@ -132,9 +133,6 @@ func (s *Server) blobs() (blob.Store, error) {
 	s.cleanup = remove
 	return blob.NewDisk(blob.DiskConfig{Dir: dir, Ephemeral: true, Logger: log}), nil
 }
-
-// ready answers once the server serves, which is always.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
 
 // prefix is a handler below a path.
 type prefix struct {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/rest"
@@ -32,7 +33,10 @@ import (
 // Server serves the APIs. Make it with New.
 type Server struct {
 	cfg      Config
-	keys     Keys
+	secret   gateway.KeySet // that Config.Keys.JWTSecret holds
+	ring     *keyring
+	gateway  *gateway.Gateway
+	admin    *http.Server
 	url      string
 	dataURL  string
 	mailbox  *mailService
@@ -47,6 +51,9 @@ type Server struct {
 	failed   chan error
 	patience time.Duration // with clients; see clientPatience
 
+	keysMu sync.Mutex
+	keys   Keys
+
 	mu      sync.Mutex
 	started bool
 	stopped bool
@@ -57,6 +64,10 @@ type Server struct {
 // New checks c and makes a server. It does no I/O.
 func New(c Config) (*Server, error) {
 	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	secret, err := c.Keys.Set()
+	if err != nil {
 		return nil, err
 	}
 	keys, err := c.Keys.Complete()
@@ -74,7 +85,7 @@ func New(c Config) (*Server, error) {
 		c.Mailbox = mail.NewBox(0)
 	}
 	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
-	return &Server{cfg: c, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
+	return &Server{cfg: c, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are
@@ -129,6 +140,9 @@ func (s *Server) start(ctx context.Context) error {
 			s.fail(fmt.Errorf("serve the API: %w", err))
 		}
 	})
+	if err := s.serveAdmin(ctx); err != nil {
+		return err
+	}
 	if cl := s.db.cluster; cl != nil {
 		s.serving.Go(func() { s.watch(cl) })
 	}
@@ -213,6 +227,9 @@ func (s *Server) stop(ctx context.Context) error {
 		_ = s.listener.Close() // nobody was told of it
 	}
 	errs = append(errs, s.mailbox.close(ctx))
+	if s.admin != nil {
+		_ = s.admin.Close() // what it answers is asked again
+	}
 	if s.rest != nil {
 		errs = append(errs, s.rest.Close())
 	}
@@ -255,7 +272,11 @@ func Run(ctx context.Context, c Config) error {
 func (s *Server) URL() string { return s.url }
 
 // Keys are the server's keys, all of them filled in.
-func (s *Server) Keys() Keys { return s.keys }
+func (s *Server) Keys() Keys {
+	s.keysMu.Lock()
+	defer s.keysMu.Unlock()
+	return s.keys
+}
 
 // DatabaseURL is a connection URL of the role postgres, for people and tools.
 func (s *Server) DatabaseURL() string { return s.dataURL }

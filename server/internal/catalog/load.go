@@ -12,15 +12,27 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// Options say what Load reads.
+type Options struct {
+	// Schemas are the exposed ones.
+	Schemas []string
+	// NoSettings leaves the pgrst.* settings of the login role unread.
+	NoSettings bool
+	// PreConfig is a function, schema.name, that is called first; of the
+	// settings named Settings, without pgrst., those it makes are read where the
+	// login role has none.
+	PreConfig string
+	Settings  []string
+}
+
 // Load reads the schema in one round trip and one consistent view of the
-// catalog. schemas are the exposed ones. The connection must be between
-// transactions and is so afterwards.
-func Load(ctx context.Context, conn *pgx.Conn, schemas []string) (*Snapshot, error) {
-	l := loader{raw: map[string][][][]byte{}}
-	if err := l.fetch(ctx, conn.PgConn(), schemas); err != nil {
+// catalog. The connection must be between transactions and is so afterwards.
+func Load(ctx context.Context, conn *pgx.Conn, o Options) (*Snapshot, error) {
+	l := loader{raw: map[string][][][]byte{}, options: o}
+	if err := l.fetch(ctx, conn.PgConn(), o.Schemas); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	s, err := l.build(schemas)
+	s, err := l.build(o.Schemas)
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
@@ -29,6 +41,7 @@ func Load(ctx context.Context, conn *pgx.Conn, schemas []string) (*Snapshot, err
 
 type loader struct {
 	raw     map[string][][][]byte
+	options Options
 	domains map[uint32]domain
 	shown   map[uint32]*Representation // by domain
 	types   map[uint32]typeInfo
@@ -58,9 +71,9 @@ func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string)
 		sql  string
 		args [][]byte
 	}{
-		{beginSQL, nil}, {searchPathSQL, nil}, {versionSQL, nil}, {FingerprintSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
+		{beginSQL, nil}, {preConfigSQL(l.options.PreConfig), [][]byte{[]byte(ArrayLiteral(l.options.Settings))}}, {searchPathSQL, nil}, {versionSQL, nil}, {FingerprintSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
 		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
-		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {castsSQL, nil}, {handlersSQL, list}, {commitSQL, nil},
+		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {castsSQL, nil}, {handlersSQL, list}, {endSQL, nil},
 	}
 	for _, q := range order {
 		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
@@ -304,6 +317,12 @@ func (l *loader) readRoles(s *Snapshot) {
 }
 
 func (l *loader) readConfig(s *Snapshot) {
+	if l.options.NoSettings {
+		return
+	}
+	for _, r := range l.raw[preConfigSQL(l.options.PreConfig)] {
+		s.Settings[string(r[0])] = string(r[1])
+	}
 	for _, r := range l.raw[configSQL] { // those of the database come last and win
 		for _, entry := range textArray(r[1]) {
 			name, value, _ := strings.Cut(entry, "=")

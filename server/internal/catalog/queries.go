@@ -1,10 +1,30 @@
 package catalog
 
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
 // The catalog is read with an empty search path, so that types, defaults and
 // sequences come out qualified. $1 of a query is the text[] of exposed schemas,
 // where it has one.
 
 const beginSQL = `begin isolation level repeatable read read only`
+
+// preConfigSQL calls the function that makes settings and reads those of $1 that
+// there are. Without a function it reads none.
+func preConfigSQL(function string) string {
+	if function == "" {
+		return `select null, null from unnest($1::text[]) where false`
+	}
+	schema, name, ok := strings.Cut(function, ".")
+	quoted := pgx.Identifier{schema, name}.Sanitize()
+	if !ok {
+		quoted = pgx.Identifier{schema}.Sanitize()
+	}
+	return `select x, v from (select x, current_setting('pgrst.' || x, true) as v from unnest($1::text[]) x join ` + quoted + `() made on true) s where v is not null`
+}
 
 const searchPathSQL = `select set_config('search_path', '', true)`
 
@@ -122,4 +142,5 @@ left join pg_class c on c.oid = a.typrelid and c.relkind in ('r', 'v', 'm', 'f',
 where p.prokind = 'a' and p.pronargs = 1 and n.nspname = any($1) and (c.oid is not null or a.oid = 'anyelement'::regtype)
 order by n.nspname, p.proname, p.oid`
 
-const commitSQL = `commit`
+// endSQL ends the transaction, and with it what a function has set.
+const endSQL = `rollback`

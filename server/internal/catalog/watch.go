@@ -17,6 +17,8 @@ type Watcher struct {
 	Cache *Cache
 	// Connect opens the connection that listens; it is used for nothing else.
 	Connect func(context.Context) (*pgx.Conn, error)
+	// Channel to listen on, "" means pgrst.
+	Channel string
 	Logger  *slog.Logger
 	// Retry is the first pause after a lost connection, 0 means 100 ms; it doubles up to 32 times.
 	Retry time.Duration
@@ -58,7 +60,11 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 		defer cancel()
 		err = errors.Join(err, conn.Close(closing))
 	}()
-	if _, err := conn.Exec(ctx, "listen "+Channel); err != nil {
+	channel := w.Channel
+	if channel == "" {
+		channel = Channel
+	}
+	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return false, err
 	}
 	// A burst of notifications is one reload; one that comes while a reload

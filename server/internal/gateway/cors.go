@@ -24,9 +24,27 @@ const (
 // The values that every answer shares; nothing writes into them.
 var anyOrigin, exposed = []string{"*"}, []string{exposedHeaders}
 
-func writeCORS(h http.Header) {
-	h["Access-Control-Allow-Origin"] = anyOrigin
+// writeCORS lets the page of a request's origin read the answer, and tells
+// whether it may. Requests of other origins are served all the same.
+func (g *Gateway) writeCORS(h http.Header, r *http.Request) bool {
+	var origins []string
+	if g.origins != nil {
+		origins = g.origins(r)
+	}
+	if len(origins) == 0 {
+		h["Access-Control-Allow-Origin"] = anyOrigin
+		h["Access-Control-Expose-Headers"] = exposed
+		return true
+	}
+	h.Set("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	if !slices.Contains(origins, origin) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
 	h["Access-Control-Expose-Headers"] = exposed
+	return true
 }
 
 func isPreflight(r *http.Request) bool {

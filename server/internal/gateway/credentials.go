@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Credentials are what a request presented, after the rules for keys:
@@ -29,6 +30,8 @@ type Credentials struct {
 	// KeyAsToken says that the apikey itself is the token, because there was
 	// no other. The platform's gateway passes such a key on without a scheme.
 	KeyAsToken bool
+	// Took is how long the token's verification has taken.
+	Took time.Duration
 }
 
 // CredentialsFrom returns the credentials of the request that ctx belongs to.
@@ -52,7 +55,7 @@ func (g *Gateway) credentials(r *http.Request, c *Credentials) {
 	case !found:
 		c.Bare = scheme
 	case strings.EqualFold(scheme, "bearer") && strings.HasPrefix(token, "sb_"):
-		c.Token, c.ByKey = g.keys.bearerFor(token), true
+		c.Token, c.ByKey = g.keys.Load().bearerFor(token), true
 	case strings.EqualFold(scheme, "bearer"):
 		c.Token, presented = token, true
 	}
@@ -65,7 +68,9 @@ func (g *Gateway) credentials(r *http.Request, c *Credentials) {
 	if c.Token == "" && !presented {
 		return
 	}
+	start := time.Now()
 	claims, err := g.verifier.Verify(c.Token)
+	c.Took = time.Since(start)
 	if err != nil {
 		errors.As(err, &c.Err)
 		return
@@ -80,7 +85,7 @@ func (g *Gateway) keyToken(key string) string {
 	if key == "" {
 		return ""
 	}
-	if t := g.keys.bearerFor(key); t != "" {
+	if t := g.keys.Load().bearerFor(key); t != "" {
 		return t
 	}
 	if strings.Count(key, ".") == 2 {

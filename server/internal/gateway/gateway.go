@@ -15,20 +15,25 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// Config of a Gateway. All fields but Logger are required.
+// Config of a Gateway. Keys and Verifier are required.
 type Config struct {
 	Keys     Keys
 	Verifier *Verifier
-	Logger   *slog.Logger // nil discards
+	// Origins are the origins whose pages may read the answer to a request,
+	// none for all; nil is all for every request.
+	Origins func(*http.Request) []string
+	Logger  *slog.Logger // nil discards
 }
 
 // Gateway wraps the handlers of all dialects.
 type Gateway struct {
-	keys     Keys
+	keys     atomic.Pointer[Keys]
 	verifier *Verifier
+	origins  func(*http.Request) []string
 	log      *slog.Logger
 }
 
@@ -37,8 +42,13 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Gateway{keys: c.Keys, verifier: c.Verifier, log: c.Logger}
+	g := &Gateway{verifier: c.Verifier, origins: c.Origins, log: c.Logger}
+	g.SetKeys(c.Keys)
+	return g
 }
+
+// SetKeys takes other API keys from now on.
+func (g *Gateway) SetKeys(k Keys) { g.keys.Store(&k) }
 
 // Wrap puts the gateway before next.
 func (g *Gateway) Wrap(next http.Handler) http.Handler {
@@ -64,8 +74,7 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 			}
 			g.access(r, id, path, sw, time.Since(start))
 		}()
-		writeCORS(sw.Header())
-		if isPreflight(r) {
+		if g.writeCORS(sw.Header(), r) && isPreflight(r) {
 			answerPreflight(sw, r)
 			return
 		}

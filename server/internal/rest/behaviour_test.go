@@ -261,7 +261,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	f := start(t, "create function large(n int) returns text immutable language sql as $$ select repeat('x', n) $$")
 	db := session.New(session.Config{ConnConfig: f.connConfig(t, "authenticator"), MaxMessage: 1 << 20})
 	defer db.Close()
-	h, err := rest.New(rest.Config{DB: db, AnonRole: "anon"})
+	h, err := rest.New(rest.Config{DB: db, Options: rest.Options{AnonRole: "anon"}})
 	if err != nil {
 		t.Fatal(err)
 	}

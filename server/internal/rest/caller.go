@@ -4,15 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 )
 
-// leeway is how far clocks may be apart when a token's times are judged.
-const leeway = 30 * time.Second
+// leeway is how many seconds clocks may be apart when a token's times are judged.
+const leeway = 30
 
 // caller is under whose role a request runs, and what SQL can read of the token.
 type caller struct {
@@ -26,41 +28,69 @@ type caller struct {
 // refuses one that does not exist or may not be taken.
 func (h *Handler) caller(r *http.Request, c *config) (*caller, error) {
 	cred := gateway.CredentialsFrom(r.Context())
-	if cred.Err != nil {
-		return nil, tokenError(cred.Err)
+	claims, refused := cred.Claims, cred.Err
+	if c.verifier != nil && cred.Token != "" {
+		var err error
+		if claims, err = c.verifier.Verify(cred.Token); err == nil {
+			refused = nil
+		} else if !errors.As(err, &refused) {
+			return nil, err
+		}
+	}
+	if refused != nil {
+		return nil, tokenError(refused)
 	}
 	out := &caller{role: c.anonRole}
-	if cred.Claims == nil {
+	if claims == nil {
 		if out.role == "" {
 			return nil, anonymousDisabled()
 		}
 		out.claims = claimsWithRole(nil, out.role)
 		return out, nil
 	}
-	if err := cred.Claims.CheckTime(h.now(), leeway); err != nil {
-		var te *gateway.TokenError
-		if errors.As(err, &te) {
-			return nil, tokenError(te)
-		}
+	if err := checkTimes(claims, h.now()); err != nil {
 		return nil, err
 	}
-	if err := checkAudience(cred.Claims, c.audience); err != nil {
+	if err := checkAudience(claims, c.audience); err != nil {
 		return nil, err
 	}
-	if cred.Claims.Role != "" {
-		out.role = cred.Claims.Role
-	}
-	if out.role == "" {
+	if role, ok := c.roleClaim.Lookup(claims.Map()); ok {
+		out.role = role
+	} else if out.role == "" {
 		return nil, anonymousDisabled()
 	}
-	out.subject = cred.Claims.Subject
+	out.subject = claims.Subject
 	out.authenticated = out.role != c.anonRole
-	if out.role == cred.Claims.Role {
-		out.claims = cred.Claims.Raw
+	if out.role == claims.Role {
+		out.claims = claims.Raw
 	} else {
-		out.claims = claimsWithRole(cred.Claims.Raw, out.role)
+		out.claims = claimsWithRole(claims.Raw, out.role)
 	}
 	return out, nil
+}
+
+// checkTimes judges exp, nbf and iat in whole seconds.
+func checkTimes(c *gateway.Claims, at time.Time) error {
+	now := float64(at.Unix())
+	for _, claim := range [...]string{"exp", "nbf", "iat"} {
+		v, ok := c.Map()[claim]
+		if !ok || v == nil {
+			continue
+		}
+		sec, ok := v.(float64)
+		sec = math.Floor(sec)
+		switch {
+		case !ok:
+			return claimsError("The JWT '" + claim + "' claim must be a number")
+		case claim == "exp" && now-leeway > sec:
+			return claimsError("JWT expired")
+		case claim == "nbf" && now+leeway < sec:
+			return claimsError("JWT not yet valid")
+		case claim == "iat" && now+leeway < sec:
+			return claimsError("JWT issued at future")
+		}
+	}
+	return nil
 }
 
 // claimsWithRole is the claims object with the effective role in it.
@@ -128,32 +158,71 @@ func invalidToken(code, message string, details any) *Error {
 
 // tokenError words what the gateway found wrong with a token.
 func tokenError(e *gateway.TokenError) *Error {
-	const decoding, claims = "PGRST301", "PGRST303"
+	const decoding = "PGRST301"
 	switch e.Kind {
+	case gateway.NoSecret:
+		return &Error{Code: "PGRST300", Status: http.StatusInternalServerError, Message: "Server lacks JWT secret",
+			Hint: "Set SUPARUST_JWT_SECRET to verify tokens."}
 	case gateway.Empty:
 		return invalidToken(decoding, "Empty JWT is sent in Authorization header", nil)
 	case gateway.Malformed:
 		if e.Parts != 3 {
 			return invalidToken(decoding, fmt.Sprintf("Expected 3 parts in JWT; got %d", e.Parts), nil)
 		}
-		return invalidToken(decoding, "JWT couldn't be decoded", nil)
+		return invalidToken(decoding, unreadable, nil)
 	case gateway.AlgNone:
+		if e.Alg != "none" {
+			return invalidToken(decoding, unreadable, nil)
+		}
 		return invalidToken(decoding, "Wrong or unsupported encoding algorithm", "JWT is unsecured but expected 'alg' was not 'none'")
 	case gateway.UnsupportedAlg:
-		return invalidToken(decoding, "Wrong or unsupported encoding algorithm", nil)
-	case gateway.BadSignature, gateway.NoKey:
-		return invalidToken(decoding, "No suitable key or wrong key type", "None of the keys was able to decode the JWT")
+		if !gateway.IsSignatureAlgorithm(e.Alg) {
+			return invalidToken(decoding, unreadable, nil)
+		}
+		return invalidToken(decoding, noKey, "No suitable key was found to decode the JWT")
+	case gateway.NoKey:
+		return invalidToken(decoding, noKey, "No suitable key was found to decode the JWT")
+	case gateway.BadSignature:
+		return invalidToken(decoding, noKey, "None of the keys was able to decode the JWT")
 	case gateway.BadClaims:
-		return invalidToken(claims, "Parsing claims failed", nil)
-	case gateway.NotANumber:
-		return invalidToken(claims, fmt.Sprintf("The JWT '%s' claim must be a number", e.Detail), nil)
-	case gateway.Expired:
-		return invalidToken(claims, "JWT expired", nil)
-	case gateway.NotYetValid:
-		return invalidToken(claims, "JWT not yet valid", nil)
-	case gateway.IssuedInFuture:
-		return invalidToken(claims, "JWT issued at future", nil)
+		return claimsError("Parsing claims failed")
 	default:
 		return invalidToken(decoding, "JWT couldn't be decoded", nil)
 	}
+}
+
+// What is told of a token whose parts are no JSON in base64, and of one that
+// no key is for or has signed.
+const (
+	unreadable = "JWT cryptographic operation failed"
+	noKey      = "No suitable key or wrong key type"
+)
+
+// ownSecret is the verifier of a secret that stands in the database. It stays
+// as long as the secret does, so that tokens stay remembered.
+type ownSecret struct {
+	mu       sync.Mutex
+	text     string
+	base64   bool
+	verifier *gateway.Verifier
+}
+
+// ownVerifier verifies against a secret of the database, nil when it has none.
+func (h *Handler) ownVerifier(secret string, isBase64 bool) (*gateway.Verifier, error) {
+	if secret == "" {
+		return nil, nil
+	}
+	o := &h.secret
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.verifier != nil && o.text == secret && o.base64 == isBase64 {
+		return o.verifier, nil
+	}
+	keys, err := gateway.Keys{JWTSecret: secret, JWTSecretIsBase64: isBase64}.Set()
+	if err != nil {
+		return nil, err
+	}
+	o.text, o.base64, o.verifier = secret, isBase64, &gateway.Verifier{}
+	o.verifier.SetKeys(keys, h.cfg.RememberedTokens)
+	return o.verifier, nil
 }

@@ -2,14 +2,17 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/rest/plan"
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -21,38 +24,23 @@ type Config struct {
 	// ListenConn opens a connection of its own for the schema listener; nil
 	// runs without one.
 	ListenConn func(context.Context) (*pgx.Conn, error)
-	// Schemas are the exposed schemas, the first is the default; nil is public.
-	Schemas []string
-	// ExtraSearchPath follows the request's schema in search_path.
-	ExtraSearchPath []string
-	// AnonRole runs requests without a token; "" refuses them.
-	AnonRole string
-	// MaxRows caps reads and calls at every level; 0 is no cap.
-	MaxRows int
-	// SafeUpdate refuses updates and deletes without a condition.
-	SafeUpdate bool
+	Options
+	// Channel is what the schema listener listens on; "" is pgrst.
+	Channel string
+	// PreConfig is a function, schema.name, that makes the database's settings
+	// before they are read; NoDatabaseConfig reads none.
+	PreConfig        string
+	NoDatabaseConfig bool
+	// RememberedTokens bounds the tokens whose signature is remembered, where
+	// the database names a secret of its own.
+	RememberedTokens int
 	// MaxBody is the largest request body in bytes; 0 is 64 MiB.
 	MaxBody int64
 	// MaxResponse is the largest body of an answer in bytes; 0 is 256 MiB. That
 	// of an answer made in one piece is the DB's MaxMessage.
 	MaxResponse int64
-	// Aggregates allows aggregate functions in select.
-	Aggregates bool
-	// Plans lets clients ask for the plan of their statement.
-	Plans bool
-	// TxEnd is how transactions end: commit, commit-allow-override, rollback
-	// or rollback-allow-override; "" is commit.
-	TxEnd string
-	// PreRequest is a function, schema.name, that runs before every statement.
-	PreRequest string
 	// PublicURL is where clients reach the root; "" tells the address a client has used.
 	PublicURL string
-	// OpenAPI is follow-privileges, ignore-privileges or disabled; "" is the first.
-	OpenAPI string
-	// JWTAudience must be among the audiences of a token that names any.
-	JWTAudience string
-	// AppSettings are set in every transaction.
-	AppSettings []session.Setting
 	// Now is the clock that tokens are judged by; nil is time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
@@ -63,102 +51,90 @@ const (
 	defaultMaxResponse = 256 << 20
 )
 
-// config is what is in force: Config with the settings found in the database.
+// config is what is in force: Options with the settings found in the database.
 type config struct {
+	source      *Options // what it was made of
 	snapshot    *catalog.Snapshot
 	schemas     []string
-	extraPath   []string
 	anonRole    string
 	maxRows     int
+	safeUpdate  bool
 	aggregates  bool
 	plans       bool
 	allowTx     bool
 	rollback    bool
 	preRequest  string
 	audience    string
+	roleClaim   gateway.ClaimPath
+	verifier    *gateway.Verifier // nil leaves tokens to the gateway
 	hoisted     []string
+	appSettings []session.Setting
 	rootFn      string
 	openAPI     string
+	security    bool
+	proxy       string
+	origins     []string
+	trace       string
+	timing      bool
+	unprepared  bool
 	searchPaths map[string]string // by schema
 	planner     *plan.Cache
+	problems    []error // settings of the database that cannot be
 }
 
-// hoistedSettings are the settings of a called function that are set before it.
-var hoistedSettings = []string{"statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation"}
-
-// effective lays the database's own settings over the configured ones.
-func (c *Config) effective(s *catalog.Snapshot) *config {
-	out := &config{
-		snapshot: s, schemas: c.Schemas, extraPath: c.ExtraSearchPath, anonRole: c.AnonRole, maxRows: c.MaxRows,
-		aggregates: c.Aggregates, plans: c.Plans, audience: c.JWTAudience, preRequest: c.PreRequest, hoisted: hoistedSettings,
-		searchPaths: map[string]string{},
+// effective lays the database's own settings over the configured ones. s may
+// be nil.
+func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
+	o := *from
+	out := &config{source: from, snapshot: s, searchPaths: map[string]string{}}
+	if s != nil {
+		out.problems = o.override(s.Settings)
 	}
-	txEnd := c.TxEnd
-	out.openAPI = c.OpenAPI
-	text := func(to *string, names ...string) {
-		for _, name := range names {
-			if v, ok := s.Settings[name]; ok {
-				*to = v
-				return
-			}
-		}
+	out.schemas, out.anonRole, out.maxRows, out.safeUpdate, out.aggregates = o.Schemas, o.AnonRole, o.MaxRows, o.SafeUpdate, o.Aggregates
+	out.plans, out.preRequest, out.audience, out.hoisted, out.appSettings = o.Plans, o.PreRequest, o.JWTAudience, o.HoistedSettings, o.AppSettings
+	out.rootFn, out.openAPI, out.security, out.proxy = o.RootFunction, o.OpenAPI, o.OpenAPISecurity, o.OpenAPIProxy
+	out.origins, out.trace, out.timing, out.unprepared = o.CORSOrigins, o.TraceHeader, o.ServerTiming, o.Unprepared
+	out.rollback = strings.HasPrefix(o.TxEnd, "rollback")
+	out.allowTx = strings.HasSuffix(o.TxEnd, "-allow-override")
+	if out.hoisted == nil {
+		out.hoisted = defaultHoisted
 	}
-	list := func(to *[]string, name string) {
-		if v, ok := s.Settings[name]; ok {
-			*to = splitList(v)
-		}
+	if out.proxy == "" {
+		out.proxy = h.cfg.PublicURL
 	}
-	list(&out.schemas, "db_schemas")
-	list(&out.extraPath, "db_extra_search_path")
-	list(&out.hoisted, "db_hoisted_tx_settings")
-	text(&out.anonRole, "db_anon_role")
-	text(&out.preRequest, "db_pre_request", "pre_request")
-	text(&out.audience, "jwt_aud")
-	text(&out.rootFn, "db_root_spec")
-	text(&txEnd, "db_tx_end")
-	text(&out.openAPI, "openapi_mode")
-	var rows, aggregates, plans string
-	text(&rows, "db_max_rows", "max_rows")
-	if n, err := strconv.Atoi(rows); err == nil && n >= 0 {
-		out.maxRows = n
+	out.roleClaim = gateway.RolePath
+	if o.RoleClaim != "" {
+		out.roleClaim, _ = gateway.ParseClaimPath(o.RoleClaim) // Set has judged it
 	}
-	text(&aggregates, "db_aggregates_enabled")
-	if v, ok := boolean(aggregates); ok {
-		out.aggregates = v
+	var err error
+	if out.verifier, err = h.ownVerifier(o.secret, o.secretIsBase64); err != nil {
+		out.problems = append(out.problems, fmt.Errorf("pgrst.jwt_secret: %w", err))
 	}
-	text(&plans, "db_plan_enabled")
-	if v, ok := boolean(plans); ok {
-		out.plans = v
-	}
-	out.rollback = strings.HasPrefix(txEnd, "rollback")
-	out.allowTx = strings.HasSuffix(txEnd, "-allow-override")
 	if len(out.schemas) == 0 {
 		out.schemas = []string{"public"}
 	}
 	for _, schema := range out.schemas {
-		out.searchPaths[schema] = searchPath(schema, out.extraPath)
+		out.searchPaths[schema] = searchPath(schema, o.ExtraSearchPath)
 	}
 	return out
 }
 
-func splitList(v string) []string {
-	var out []string
-	for item := range strings.SplitSeq(v, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			out = append(out, item)
+// override lays settings of the database over o. One that cannot be leaves
+// what was configured.
+func (o *Options) override(settings map[string]string) (problems []error) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		x, ok := options[name]
+		if !ok || !x.inDatabase {
+			continue
 		}
+		next := *o
+		if err := x.set(&next, settings[name]); err != nil {
+			problems = append(problems, fmt.Errorf("pgrst.%s: %w", name, err))
+			continue
+		}
+		*o = next
 	}
-	return out
-}
-
-func boolean(v string) (value, ok bool) {
-	switch strings.ToLower(strings.TrimSpace(v)) {
-	case "true", "t", "yes", "on", "1":
-		return true, true
-	case "false", "f", "no", "off", "0":
-		return false, true
-	}
-	return false, false
+	return problems
 }
 
 // searchPath is the value of search_path: the schema, then the extra ones, quoted.

@@ -7,6 +7,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -33,9 +34,12 @@ type Handler struct {
 	cache *catalog.Cache
 	http  http.Handler
 
+	options atomic.Pointer[Options] // configured, before the database's
 	inForce atomic.Pointer[config]
 	zones   timezones
 	spooled atomic.Int64 // bytes of answers in files, see spool
+	secret  ownSecret
+	loads   loads
 
 	background context.Context
 	stop       context.CancelFunc
@@ -61,15 +65,16 @@ func New(c Config) (*Handler, error) {
 	if c.MaxResponse <= 0 {
 		c.MaxResponse = defaultMaxResponse
 	}
-	if len(c.Schemas) == 0 {
-		c.Schemas = []string{"public"}
+	if c.Channel == "" {
+		c.Channel = catalog.Channel
 	}
-	for _, s := range c.Schemas {
-		if s == "pg_catalog" || s == "information_schema" {
-			return nil, errors.New("rest: the schema " + s + " cannot be exposed: remove it from the list of API schemas")
-		}
+	if c.RememberedTokens < 0 {
+		c.RememberedTokens = 0
 	}
 	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now}
+	if err := h.Reconfigure(c.Options); err != nil {
+		return nil, err
+	}
 	h.cache = catalog.NewCache(h.loadSchema)
 	h.http = httpx.Handle(h.serve, h.writeError)
 	h.background, h.stop = context.WithCancel(context.Background())
@@ -87,34 +92,27 @@ func (h *Handler) Close() error {
 	return nil
 }
 
-// Reload reads the schema anew and returns when it is in force.
+// Reload reads the schema, and the settings of the database, anew and returns
+// when they are in force.
 func (h *Handler) Reload(ctx context.Context) error { return h.cache.Refresh(ctx) }
+
+// Reconfigure puts other options in force. Requests under way keep the old ones.
+func (h *Handler) Reconfigure(o Options) error {
+	if err := o.check(); err != nil {
+		return fmt.Errorf("rest: %w", err)
+	}
+	if len(o.Schemas) == 0 {
+		o.Schemas = []string{"public"}
+	}
+	h.options.Store(&o)
+	return nil
+}
+
+// Configured are the options before those of the database.
+func (h *Handler) Configured() *Options { return h.options.Load() }
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.http.ServeHTTP(w, r) }
-
-// loadSchema reads the schema over the pool. The list of exposed schemas may
-// itself stand in the database.
-func (h *Handler) loadSchema(ctx context.Context) (*catalog.Snapshot, error) {
-	var snapshot *catalog.Snapshot
-	err := h.db.With(ctx, func(conn *pgx.Conn) error {
-		schemas := h.cfg.Schemas
-		for range 2 {
-			s, err := catalog.Load(ctx, conn, schemas)
-			if err != nil {
-				return err
-			}
-			snapshot = s
-			wanted := h.cfg.effective(s).schemas
-			if slices.Equal(wanted, schemas) {
-				return nil
-			}
-			schemas = wanted
-		}
-		return nil
-	})
-	return snapshot, err
-}
 
 // watch starts the schema listener with the first request, so that a server
 // that serves no REST request needs no connection for it.
@@ -123,24 +121,26 @@ func (h *Handler) watch() {
 		return
 	}
 	h.watching.Do(func() {
-		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Logger: h.log}
+		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Logger: h.log}
 		h.done.Go(func() { w.Run(h.background) })
 	})
 }
 
 // config returns what is in force for a snapshot.
 func (h *Handler) config(s *catalog.Snapshot) *config {
+	options := h.options.Load()
 	old := h.inForce.Load()
-	if old != nil && old.snapshot == s {
+	if old != nil && old.snapshot == s && old.source == options {
 		return old
 	}
-	c := h.cfg.effective(s)
+	c := h.effective(options, s)
 	c.planner = plan.NewCache(s, request.Options{Schemas: c.schemas, AllowTx: c.allowTx, RootFunction: c.rootFn},
-		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: h.cfg.SafeUpdate,
+		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: c.safeUpdate,
 			StreamAbove: streamAbove})
 	if !h.inForce.CompareAndSwap(old, c) {
 		return h.config(s)
 	}
+	h.db.Prepare(!c.unprepared)
 	return c
 }
 
@@ -159,11 +159,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	snapshot, err := h.cache.Get(ctx)
 	if err != nil {
+		traceBack(w, r, h.options.Load().TraceHeader)
 		return h.noSchema(err)
 	}
 	once := &bodyReader{w: w, r: r, limit: h.cfg.MaxBody}
 	for range attempts {
 		cfg := h.config(snapshot)
+		traceBack(w, r, cfg.trace)
 		answer, authenticated, err := h.try(ctx, r, cfg, once)
 		if err == nil {
 			answer.write(w, r)
@@ -183,15 +185,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 // try answers the request by what is in force. Which role it ran under is told
 // for the errors that depend on it.
 func (h *Handler) try(ctx context.Context, r *http.Request, cfg *config, once *bodyReader) (a *answer, authenticated bool, err error) {
+	clock := startClock(r, cfg)
 	who, err := h.caller(r, cfg)
 	if err != nil {
 		return nil, false, err
 	}
+	clock.lap(phaseJWT)
 	req, p, err := cfg.planner.Prepare(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, once.read)
 	if err != nil {
 		return nil, who.authenticated, err
 	}
-	a, err = h.answer(ctx, once.w, r, cfg, who, req, p)
+	clock.lap(phaseParse)
+	a, err = h.answer(ctx, once.w, r, cfg, who, req, p, clock)
 	return a, who.authenticated, err
 }
 
@@ -225,12 +230,14 @@ func (h *Handler) noSchema(err error) error {
 }
 
 // answer runs the planned request.
-func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) (*answer, error) {
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan, clock *stopwatch) (*answer, error) {
 	if req.Method == http.MethodOptions {
-		return h.inspect(ctx, cfg, req)
+		a, err := h.inspect(ctx, cfg, req)
+		return clock.told(a, err)
 	}
 	if req.Resource == request.Root {
-		return h.describe(ctx, r, cfg, who, req)
+		a, err := h.describe(ctx, r, cfg, who, req, clock)
+		return clock.told(a, err)
 	}
 	if err := h.checkTimezone(ctx, req); err != nil {
 		return nil, err
@@ -249,23 +256,27 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 			statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
 		}
 		statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params})
-		return h.stream(ctx, w, r, cfg, req, p, settings, options, statements)
+		return h.stream(ctx, w, r, cfg, req, p, settings, options, statements, clock)
 	}
 	statements = append(statements, session.Statement{SQL: p.Main.SQL, Params: p.Main.Params, Formats: p.Formats()})
 	if p.Estimate.SQL != "" {
 		statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
 	}
+	clock.lap(phasePlan)
 	results, err := h.db.Do(ctx, settings, options, statements...)
 	if err != nil {
 		return nil, rowsError(err, p)
 	}
+	clock.lap(phaseTransaction)
 	if p.Media.Explain != nil {
-		return explained(req, p, results[main])
+		a, err := explained(req, p, results[main])
+		return clock.told(a, err)
 	}
 	if len(results) != len(statements) || len(results[main].Rows) != 1 {
 		return nil, errors.New("rest: the statement did not give its one row")
 	}
-	return respond(req, p, cfg, results[main:])
+	a, err := respond(req, p, cfg, results[main:])
+	return clock.told(a, err)
 }
 
 // functionName quotes schema.name.
@@ -367,6 +378,5 @@ func (h *Handler) inspect(ctx context.Context, cfg *config, req *request.Request
 		}
 		a.header.Set("Allow", m)
 	}
-	a.header.Set("Access-Control-Allow-Origin", "*")
 	return a, nil
 }

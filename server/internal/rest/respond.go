@@ -46,6 +46,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 
 func (a *answer) setHeader(w http.ResponseWriter) {
 	head := w.Header()
+	writeVary(head, a.header)
 	for name, values := range a.header {
 		head[name] = values
 	}

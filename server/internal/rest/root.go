@@ -23,7 +23,7 @@ select 'f', p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where n.nspname = $1 and has_function_privilege(p.oid, 'execute')`
 
 // describe answers the root: the OpenAPI document of what the caller may touch.
-func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request) (*answer, error) {
+func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, who *caller, req *request.Request, clock *stopwatch) (*answer, error) {
 	acceptable := false
 	for _, a := range req.Accept {
 		switch a.Type {
@@ -34,11 +34,11 @@ func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, wh
 	if !acceptable {
 		return nil, mediaNotAvailable(req)
 	}
-	options := openapi.Options{Schema: req.Schema, Host: r.Host, Scheme: "http", BasePath: "/"}
+	options := openapi.Options{Schema: req.Schema, Host: r.Host, Scheme: "http", BasePath: "/", Security: cfg.security}
 	if r.TLS != nil {
 		options.Scheme = "https"
 	}
-	if u, err := url.Parse(h.cfg.PublicURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(cfg.proxy); err == nil && u.Host != "" {
 		options.Host, options.Scheme = u.Host, u.Scheme
 		if u.Path != "" {
 			options.BasePath = u.Path
@@ -49,11 +49,13 @@ func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, wh
 	}
 	if cfg.openAPI != "ignore-privileges" {
 		settings := h.baseSettings(r, cfg, who, req)
+		clock.lap(phasePlan)
 		results, err := h.db.Do(ctx, settings, session.Options{ReadOnly: true},
 			session.Statement{SQL: visibleSQL, Params: [][]byte{[]byte(req.Schema)}})
 		if err != nil {
 			return nil, err
 		}
+		clock.lap(phaseTransaction)
 		seen := map[string]map[uint32]bool{"r": {}, "f": {}}
 		for _, row := range results[0].Rows {
 			if id, err := strconv.ParseUint(string(row[1]), 10, 32); err == nil {

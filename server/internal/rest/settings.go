@@ -40,7 +40,7 @@ func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *reque
 			s.Extra = append(s.Extra, session.Setting(x))
 		}
 	}
-	s.Extra = append(s.Extra, h.cfg.AppSettings...)
+	s.Extra = append(s.Extra, cfg.appSettings...)
 	return s
 }
 

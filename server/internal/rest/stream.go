@@ -39,6 +39,7 @@ type stream struct {
 	cfg    *config
 	req    *request.Request
 	plan   *plan.Plan
+	clock  *stopwatch
 	cancel context.CancelFunc
 
 	head   [][]byte // the first row
@@ -60,10 +61,11 @@ type stream struct {
 // is no way to tell a client of an error in a body that it has part of, but to
 // end the connection: that is what a panic with http.ErrAbortHandler does.
 func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, cfg *config, req *request.Request, p *plan.Plan,
-	settings *session.Settings, options session.Options, statements []session.Statement) (*answer, error) {
+	settings *session.Settings, options session.Options, statements []session.Statement, clock *stopwatch) (*answer, error) {
+	clock.lap(phasePlan)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &stream{h: h, w: w, r: r, cfg: cfg, req: req, plan: p, cancel: cancel}
+	s := &stream{h: h, w: w, r: r, cfg: cfg, req: req, plan: p, clock: clock, cancel: cancel}
 	err := h.db.Stream(ctx, settings, options, statements, s.row)
 	if err == nil && s.head == nil {
 		err = errors.New("rest: the statement did not give its first row")
@@ -139,7 +141,9 @@ func (s *stream) row(values [][]byte, before []session.Result) error {
 func (s *stream) answer() (*answer, error) {
 	main := session.Result{Rows: [][][]byte{s.head}}
 	estimates := s.before[len(s.before)-s.estimates():]
-	return respond(s.req, s.plan, s.cfg, append([]session.Result{main}, estimates...))
+	s.clock.lap(phaseTransaction) // up to the first rows where the answer is sent as they come
+	a, err := respond(s.req, s.plan, s.cfg, append([]session.Result{main}, estimates...))
+	return s.clock.told(a, err)
 }
 
 // estimates is how many statements before the last one estimate the total.

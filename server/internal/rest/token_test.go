@@ -48,7 +48,7 @@ func TestTokens(t *testing.T) {
 	good := f.token(t, map[string]any{"role": "authenticated"})
 	for name, c := range map[string]struct{ token, message, details string }{
 		"two parts":       {"a.b", "Expected 3 parts in JWT; got 2", ""},
-		"garbage":         {"a.b.c", "JWT couldn't be decoded", ""},
+		"garbage":         {"a.b.c", "JWT cryptographic operation failed", ""},
 		"other signature": {good[:strings.LastIndexByte(good, '.')] + ".AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "No suitable key or wrong key type", "None of the keys was able to decode the JWT"},
 		"alg none":        {"eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYW5vbiJ9.", "Wrong or unsupported encoding algorithm", "JWT is unsecured but expected 'alg' was not 'none'"},
 	} {

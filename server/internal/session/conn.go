@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,7 +21,10 @@ const (
 
 // conn is a connection with the statements prepared on it.
 type conn struct {
+	db       *DB
 	pg       *pgx.Conn
+	opened   time.Time
+	used     time.Time                // when it was last given back
 	prepared map[string]*list.Element // of *statement
 	lru      *list.List               // front is the most recently used
 	text     int                      // length of all their texts
@@ -46,7 +50,7 @@ func newConn(pc *pgx.Conn) *conn {
 // before it where this connection has not got it. It reports what the answers
 // will be.
 func (c *conn) queue(p *pgconn.Pipeline, scope, sql string, params [][]byte, formats []int16) []*statement {
-	if len(sql) > maxPreparedText {
+	if len(sql) > maxPreparedText || c.db.unprepared.Load() {
 		p.SendQueryParams(sql, params, nil, nil, formats)
 		return nil
 	}
@@ -123,4 +127,12 @@ func (c *conn) forgetAll() {
 	clear(c.prepared)
 	c.lru.Init()
 	c.text = 0
+}
+
+// mode puts how the driver sends a statement before its arguments.
+func (c *conn) mode(args []any) []any {
+	if !c.db.unprepared.Load() {
+		return args
+	}
+	return append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 }

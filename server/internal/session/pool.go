@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,6 +35,9 @@ type Config struct {
 	MaxConns int
 	// AcquireTimeout bounds the wait for a free connection, 0 means 10 s.
 	AcquireTimeout time.Duration
+	// MaxIdle is how long a connection may stand unused, MaxLifetime how old
+	// one may become; 0 does not bound them.
+	MaxIdle, MaxLifetime time.Duration
 	// MaxMessage bounds what one row may bring, in bytes; 0 means 256 MiB. A
 	// larger one costs the connection and is a *pgproto3.ExceededMaxBodyLenErr.
 	MaxMessage int
@@ -62,9 +66,14 @@ type DB struct {
 	maxMsg  int
 	log     *slog.Logger
 	slots   chan struct{} // one token per connection that may be in use
+	limits  lifeLimits
+
+	unprepared atomic.Bool
+	stats      poolStats
 
 	mu     sync.Mutex
 	idle   []*conn
+	reaper *time.Timer // runs while a connection stands that may become too old
 	closed bool
 	busy   sync.WaitGroup
 }
@@ -89,7 +98,8 @@ func New(c Config) *DB {
 	cfg.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: 2 * time.Second}
 	}
-	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, maxMsg: c.MaxMessage, log: c.Logger, slots: make(chan struct{}, c.MaxConns)}
+	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, maxMsg: c.MaxMessage, log: c.Logger, slots: make(chan struct{}, c.MaxConns),
+		limits: lifeLimits{idle: c.MaxIdle, age: c.MaxLifetime}}
 	if c.First != nil {
 		db.idle = append(db.idle, db.newConn(c.First))
 	}
@@ -102,15 +112,19 @@ func (db *DB) Close() {
 	db.closed = true
 	idle := db.idle
 	db.idle = nil
+	if db.reaper != nil {
+		db.reaper.Stop()
+	}
 	db.mu.Unlock()
-	closeAll(idle)
+	db.closeAll(idle)
 	db.busy.Wait()
 }
 
-func closeAll(conns []*conn) {
+func (db *DB) closeAll(conns []*conn) {
 	if len(conns) == 0 {
 		return
 	}
+	db.stats.open.Add(-int64(len(conns)))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, c := range conns {
@@ -129,15 +143,18 @@ func (db *DB) acquire(ctx context.Context) (*conn, error) {
 		return nil, ErrClosed
 	}
 	db.busy.Add(1)
+	var dropped []*conn
 	for len(db.idle) > 0 {
 		c := db.idle[len(db.idle)-1]
 		db.idle = db.idle[:len(db.idle)-1]
-		if !c.pg.IsClosed() {
+		if !c.pg.IsClosed() && !db.limits.tooOld(c, time.Now()) {
 			db.mu.Unlock()
 			return c, nil
 		}
+		dropped = append(dropped, c)
 	}
 	db.mu.Unlock()
+	db.closeAll(dropped)
 	pc, err := pgx.ConnectConfig(ctx, db.cfg)
 	if err != nil {
 		<-db.slots
@@ -149,7 +166,10 @@ func (db *DB) acquire(ctx context.Context) (*conn, error) {
 
 func (db *DB) newConn(pc *pgx.Conn) *conn {
 	pc.PgConn().Frontend().SetMaxBodyLen(db.maxMsg)
-	return newConn(pc)
+	db.stats.open.Add(1)
+	c := newConn(pc)
+	c.db, c.opened, c.used = db, time.Now(), time.Now()
+	return c
 }
 
 func (db *DB) takeSlot(ctx context.Context) error {
@@ -158,6 +178,8 @@ func (db *DB) takeSlot(ctx context.Context) error {
 		return nil
 	default:
 	}
+	db.stats.waiting.Add(1)
+	defer db.stats.waiting.Add(-1)
 	t := time.NewTimer(db.timeout)
 	defer t.Stop()
 	select {
@@ -166,6 +188,7 @@ func (db *DB) takeSlot(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-t.C:
+		db.stats.timeouts.Add(1)
 		return ErrPoolTimeout
 	}
 }
@@ -188,7 +211,7 @@ func (db *DB) release(c *conn) {
 			}
 		}
 	}
-	closeAll(drop)
+	db.closeAll(drop)
 }
 
 // keep puts c among the idle connections; it refuses when the pool is closed.
@@ -198,7 +221,7 @@ func (db *DB) keep(c *conn) bool {
 	if db.closed {
 		return false
 	}
-	db.idle = append(db.idle, c)
+	db.keepUntil(c, time.Now())
 	return true
 }
 

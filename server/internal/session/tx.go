@@ -103,18 +103,18 @@ func (c *conn) rollback(ctx context.Context) {
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	return t.conn.pg.Exec(ctx, sql+t.scope, args...)
+	return t.conn.pg.Exec(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // Query runs a statement that returns rows. They must be read or closed before
 // the next statement.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return t.conn.pg.Query(ctx, sql+t.scope, args...)
+	return t.conn.pg.Query(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // QueryRow runs a statement that returns at most one row.
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return t.conn.pg.QueryRow(ctx, sql+t.scope, args...)
+	return t.conn.pg.QueryRow(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // Set changes settings of the running transaction, the role among them.
@@ -124,7 +124,7 @@ func (t *Tx) Set(ctx context.Context, s *Settings) error {
 	for i, p := range params {
 		args[i] = string(p)
 	}
-	if _, err := t.conn.pg.Exec(ctx, sql, args...); err != nil {
+	if _, err := t.conn.pg.Exec(ctx, sql, t.conn.mode(args)...); err != nil {
 		return err
 	}
 	t.scope = scopeComment(s)

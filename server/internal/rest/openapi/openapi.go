@@ -18,6 +18,8 @@ type Options struct {
 	Host, Scheme, BasePath string
 	// Relations and Functions tell what is shown; nil shows all.
 	Relations, Functions func(oid uint32) bool
+	// Security declares that a token is needed.
+	Security bool
 }
 
 type object = map[string]any
@@ -45,13 +47,19 @@ func Build(s *catalog.Snapshot, o Options) ([]byte, error) {
 	if comment := s.SchemaComments[o.Schema]; comment != "" {
 		title, description = split(comment)
 	}
-	return json.Marshal(object{
+	doc := object{
 		"swagger": "2.0", "info": object{"title": title, "description": description, "version": "14"},
 		"host": o.Host, "basePath": o.BasePath, "schemes": []string{o.Scheme},
 		"consumes": mediaTypes, "produces": mediaTypes,
 		"externalDocs": object{"description": "PostgREST Documentation", "url": "https://postgrest.org/en/v14/references/api.html"},
 		"paths":        b.paths, "definitions": b.definitions, "parameters": b.parameters,
-	})
+	}
+	if o.Security {
+		doc["security"] = []any{object{"JWT": []string{}}}
+		doc["securityDefinitions"] = object{"JWT": object{"type": "apiKey", "name": "Authorization", "in": "header",
+			"description": "Add the token prepending \"Bearer \" (without quotes) to it"}}
+	}
+	return json.Marshal(doc)
 }
 
 var mediaTypes = []string{request.MediaJSON, request.MediaObject + ";nulls=stripped", request.MediaObject, request.MediaCSV}
