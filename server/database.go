@@ -169,7 +169,7 @@ func (d *database) openExternal(ctx context.Context, c *Config) error {
 		return fmt.Errorf("SUPARUST_DB_URL cannot be read: write it as postgresql://user:password@host:5432/database") // the cause holds the password
 	}
 	d.url = c.Database.URL
-	if !c.Database.Bootstrap {
+	if c.plain() { // the URL's own role is used as it is
 		d.connect = func(string) (*pgx.ConnConfig, error) { return base.Copy(), nil }
 		return nil
 	}

@@ -21,8 +21,16 @@ var databaseSettings = []Setting{
 			}
 			return nil
 		}},
-	{Name: "SUPARUST_DB_BOOTSTRAP", Default: "true", Help: "Create the platform's roles and schemas in an external database.",
-		set: boolSetting(func(c *Config) *bool { return &c.Database.Bootstrap })},
+	{Name: "SUPARUST_DB_BOOTSTRAP", Default: "true", Help: "Create the platform's roles and schemas in an external database. false serves the database as it is found, as PostgREST would, at / and at /rest/v1, with PostgREST's own defaults for the settings of REST; Auth and Storage are served where their tables are.",
+		set: func(c *Config, v string) error {
+			if err := boolSetting(func(c *Config) *bool { return &c.Database.Bootstrap })(c, v); err != nil {
+				return err
+			}
+			if c.plain() {
+				c.Plain()
+			}
+			return nil
+		}},
 	{Name: "SUPARUST_DB_DATA_DIR", Aliases: []string{"DATA_DIR"}, Default: "data/postgres", Help: "Directory of the embedded PostgreSQL's data.",
 		set: textSetting(func(c *Config) *string { return &c.Database.DataDir })},
 	{Name: "SUPARUST_DB_PORT", Default: "SUPARUST_PORT + 10000", Help: "Port of the embedded PostgreSQL on loopback; 0 takes a free one.",

@@ -36,15 +36,10 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	}
 	s.storage, err = storage.New(storage.Config{
 		DB: s.db.api, Blobs: blobs, Signer: s.ring.urls, Verifier: s.ring.verifier,
-		FileSizeLimit: s.cfg.Storage.FileSizeLimit, Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
+		FileSizeLimit: s.cfg.Storage.FileSizeLimit, KeepOrphans: s.cfg.plain(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
 		return nil, err
-	}
-	for _, start := range []func(context.Context) error{s.rest.Start, s.auth.Start, s.storage.Start} {
-		if err := start(ctx); err != nil {
-			return nil, err
-		}
 	}
 	mux := &prefixes{under: []prefix{
 		{"/rest/v1", s.rest}, {"/auth/v1", s.auth}, {"/storage/v1", s.storage},
@@ -53,12 +48,28 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if fake != nil {
 		mux.under = append(mux.under, prefix{fakeOAuthPath, fake})
 	}
+	starts := []func(context.Context) error{s.rest.Start, s.auth.Start, s.storage.Start}
+	if s.cfg.plain() {
+		// no path of REST has two parts but those of functions, so that the
+		// prefixes take nothing from the root
+		starts, mux.root = starts[:1], s.rest
+		mux.under[1].handler = &optional{name: "Auth", schema: "auth", table: "users", db: s.db.auth, handler: s.auth, start: s.auth.Start}
+		mux.under[2].handler = &optional{name: "Storage", schema: "storage", table: "objects", db: s.db.api, handler: s.storage, start: s.storage.Start}
+	}
+	for _, start := range starts {
+		if err := start(ctx); err != nil {
+			return nil, err
+		}
+	}
 	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(mux), nil
 }
 
 // origins are those whose pages may read the answer to a request.
 func (s *Server) origins(r *http.Request) []string {
+	if s.cfg.plain() && !strings.HasPrefix(r.URL.Path, "/auth/v1/") && !strings.HasPrefix(r.URL.Path, "/storage/v1/") {
+		return s.rest.Origins(r)
+	}
 	if below, ok := strings.CutPrefix(r.URL.Path, "/rest/v1"); ok && (below == "" || below[0] == '/') {
 		return s.rest.Origins(r)
 	}
@@ -80,14 +91,22 @@ func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
 func (s *Server) restConfig() rest.Config {
 	d := s.cfg.Database
 	c := rest.Config{
-		DB: s.db.api, ListenConn: s.db.listenConn, Options: s.cfg.REST,
+		DB: s.db.api, ListenConn: s.db.listenConn, Plain: s.cfg.plain(), Options: s.cfg.REST,
 		Channel: d.Channel, PreConfig: d.PreConfig, NoDatabaseConfig: d.NoSettings, RememberedTokens: s.cfg.RememberedTokens,
-		PublicURL: s.url + "/rest/v1", Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
+		PublicURL: s.restURL(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),
 	}
 	if d.NoChannel {
 		c.ListenConn = nil
 	}
 	return c
+}
+
+// restURL is where clients reach REST's root.
+func (s *Server) restURL() string {
+	if s.cfg.plain() {
+		return s.url
+	}
+	return s.url + "/rest/v1"
 }
 
 func (s *Server) authConfig(fake *oauth.Fake) auth.Config {
@@ -141,8 +160,11 @@ type prefix struct {
 }
 
 // prefixes hands a request to the handler of its prefix, which sees the rest
-// of the path.
-type prefixes struct{ under []prefix }
+// of the path, and any other to root, when there is one.
+type prefixes struct {
+	under []prefix
+	root  http.Handler
+}
 
 func (p *prefixes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, u := range p.under {
@@ -150,6 +172,10 @@ func (p *prefixes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			u.handler.ServeHTTP(w, below(r, u.path))
 			return
 		}
+	}
+	if p.root != nil {
+		p.root.ServeHTTP(w, r)
+		return
 	}
 	_ = httpx.WriteJSON(w, http.StatusNotFound, map[string]string{ // a map of strings always encodes
 		"message": "no route matches " + r.URL.Path + ": the APIs are /rest/v1, /auth/v1 and /storage/v1",

@@ -32,7 +32,8 @@ func (t Text) IsZero() bool { return t.sql == "" }
 
 // Snapshot is one state of the schema. It does not change once it was made.
 type Snapshot struct {
-	// Version is the number of schema changes that had happened.
+	// Version is the number of schema changes that had happened, 0 where no
+	// log is kept of them.
 	Version int64
 	// Relations are the tables and views of the exposed schemas.
 	Relations map[Name]*Relation
@@ -52,6 +53,7 @@ type Snapshot struct {
 	// Handlers are the aggregates that turn rows into a media type.
 	Handlers map[HandlerKey][]*Handler
 
+	logged      bool // changes of the schema are logged
 	fingerprint string
 	foreignKeys []*foreignKey
 	lineage     map[uint32]map[column][]string // relation → base column → its names in the relation
@@ -183,9 +185,12 @@ type Role struct {
 
 // FingerprintSQL asks for one text that tells states of the schema, and of the
 // settings beside it, apart.
-const FingerprintSQL = `select (select count(*) from suparust.ddl_log) || ' ' || coalesce((
-  select md5(string_agg(concat_ws(' ', s.setdatabase, s.setrole, s.setconfig::text), ';' order by s.setdatabase, s.setrole))
-  from pg_db_role_setting s), '')`
+func (s *Snapshot) FingerprintSQL() string {
+	if s.logged {
+		return fingerprintSQL
+	}
+	return unloggedSQL
+}
 
 // Is is true when the answer to FingerprintSQL is the snapshot's.
 func (s *Snapshot) Is(fingerprint []byte) bool { return string(fingerprint) == s.fingerprint }

@@ -18,6 +18,8 @@ type Options struct {
 	Schemas []string
 	// NoSettings leaves the pgrst.* settings of the login role unread.
 	NoSettings bool
+	// Unlogged says that the database keeps no log of schema changes.
+	Unlogged bool
 	// PreConfig is a function, schema.name, that is called first; of the
 	// settings named Settings, without pgrst., those it makes are read where the
 	// login role has none.
@@ -67,14 +69,21 @@ type typeInfo struct {
 func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string) error {
 	p := pc.StartPipeline(ctx)
 	list := [][]byte{[]byte(ArrayLiteral(schemas))}
-	order := []struct {
+	type query struct {
 		sql  string
 		args [][]byte
-	}{
-		{beginSQL, nil}, {preConfigSQL(l.options.PreConfig), [][]byte{[]byte(ArrayLiteral(l.options.Settings))}}, {searchPathSQL, nil}, {versionSQL, nil}, {FingerprintSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
+	}
+	order := []query{{beginSQL, nil}, {preConfigSQL(l.options.PreConfig), [][]byte{[]byte(ArrayLiteral(l.options.Settings))}}, {searchPathSQL, nil}}
+	if !l.options.Unlogged {
+		order = append(order, query{changesSQL, nil}, query{fingerprintSQL, nil})
+	} else {
+		order = append(order, query{unloggedSQL, nil})
+	}
+	order = append(order, []query{
+		{versionSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
 		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
 		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {castsSQL, nil}, {handlersSQL, list}, {endSQL, nil},
-	}
+	}...)
 	for _, q := range order {
 		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
 	}
@@ -126,19 +135,24 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 	s := NewSnapshot(nil, nil, nil)
 	s.byOID = map[uint32]*Relation{}
 	s.computed = map[uint32][]*Relationship{}
+	s.logged = !l.options.Unlogged
 	version := l.raw[versionSQL]
 	if len(version) != 1 {
-		return nil, errors.New("the DDL log gave no version")
+		return nil, errors.New("the database gave no version")
 	}
 	var err error
-	if s.Version, err = strconv.ParseInt(string(version[0][0]), 10, 64); err != nil {
+	if s.ServerVersion, err = strconv.Atoi(string(version[0][0])); err != nil {
 		return nil, err
 	}
-	s.ServerVersion, _ = strconv.Atoi(string(version[0][1]))
-	if f := l.raw[FingerprintSQL]; len(f) == 1 {
+	if !l.options.Unlogged {
+		if s.Version, err = strconv.ParseInt(string(l.raw[changesSQL][0][0]), 10, 64); err != nil {
+			return nil, err
+		}
+	}
+	if f := l.raw[s.FingerprintSQL()]; len(f) == 1 {
 		s.fingerprint = string(f[0][0])
 	}
-	if schema := version[0][2]; schema != nil {
+	if schema := version[0][1]; schema != nil {
 		s.GeoJSON = &Name{string(schema), "st_asgeojson"}
 	}
 	for _, r := range l.raw[relationsSQL] {

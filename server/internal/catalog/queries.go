@@ -28,9 +28,38 @@ func preConfigSQL(function string) string {
 
 const searchPathSQL = `select set_config('search_path', '', true)`
 
-const versionSQL = `select (select count(*) from suparust.ddl_log), current_setting('server_version_num'),
+const versionSQL = `select current_setting('server_version_num'),
        (select n.nspname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'st_asgeojson' and p.proargtypes[0] = 'record'::regtype order by 1 limit 1)`
+
+// changesSQL counts the schema's changes where a log is kept of them.
+const changesSQL = `select count(*) from suparust.ddl_log`
+
+// settingsMark tells states of the settings of roles and databases apart.
+const settingsMark = `coalesce((
+  select md5(string_agg(concat_ws(' ', s.setdatabase, s.setrole, s.setconfig::text), ';' order by s.setdatabase, s.setrole))
+  from pg_db_role_setting s), '')`
+
+// fingerprintSQL gives one text that tells states of the schema, and of the
+// settings beside it, apart.
+const fingerprintSQL = `select (select count(*) from suparust.ddl_log) || ' ' || ` + settingsMark
+
+// unloggedSQL is fingerprintSQL where no log is kept: every change of a
+// definition writes a row of the catalog with a younger transaction's number.
+const unloggedSQL = `select concat_ws(' ',
+  (select concat_ws(',', count(*), sum(c.xmin::text::bigint), max(c.oid)) from pg_class c
+    where c.relnamespace in (select n.oid from pg_namespace n where n.nspname !~ '^pg_' and n.nspname <> 'information_schema') and c.relkind <> 'S'),
+  (select concat_ws(',', count(*), sum(a.xmin::text::bigint)) from pg_attribute a
+    where a.attnum > 0 and a.attrelid >= 16384 and a.attrelid in (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'v', 'm', 'f', 'p', 'c') and n.nspname !~ '^pg_')),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_constraint x where x.oid >= 16384),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_proc x where x.oid >= 16384),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_type x where x.oid >= 16384 and x.typtype in ('d', 'e')),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_rewrite x where x.oid >= 16384),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_cast x where x.oid >= 16384),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_namespace x where x.nspname !~ '^pg_'),
+  (select concat_ws(',', count(*), sum(x.xmin::text::bigint), max(x.oid)) from pg_enum x where x.oid >= 16384),
+  ` + settingsMark + `)`
 
 const relationsSQL = `
 select c.oid, n.nspname, c.relname, c.relkind,

@@ -24,6 +24,11 @@ type Config struct {
 	// ListenConn opens a connection of its own for the schema listener; nil
 	// runs without one.
 	ListenConn func(context.Context) (*pgx.Conn, error)
+	// Plain says that the database has nothing of the platform's own: no log of
+	// schema changes and no function that checks numbers of rows. What was not
+	// found is looked for again when the catalog has changed, and a write whose
+	// number of rows matters is committed in a second round trip.
+	Plain bool
 	Options
 	// Channel is what the schema listener listens on; "" is pgrst.
 	Channel string

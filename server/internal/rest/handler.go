@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +137,7 @@ func (h *Handler) config(s *catalog.Snapshot) *config {
 	c := h.effective(options, s)
 	c.planner = plan.NewCache(s, request.Options{Schemas: c.schemas, AllowTx: c.allowTx, RootFunction: c.rootFn},
 		plan.Options{Schemas: c.schemas, MaxRows: c.maxRows, Aggregates: c.aggregates, Plans: c.plans, SafeUpdate: c.safeUpdate,
-			StreamAbove: streamAbove})
+			StreamAbove: streamAbove, Plain: h.cfg.Plain})
 	if !h.inForce.CompareAndSwap(old, c) {
 		return h.config(s)
 	}
@@ -262,6 +263,9 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if p.Estimate.SQL != "" {
 		statements = append(statements, session.Statement{SQL: p.Estimate.SQL, Params: p.Estimate.Params})
 	}
+	if h.cfg.Plain && p.Rows != nil && p.Media.Explain == nil {
+		options.Check = func(results []session.Result) error { return checkRows(results, main, p.Rows) }
+	}
 	clock.lap(phasePlan)
 	results, err := h.db.Do(ctx, settings, options, statements...)
 	if err != nil {
@@ -326,6 +330,23 @@ func notSingular(rows string) *Error {
 		Message: "Cannot coerce the result to a single JSON object", Details: "The result contains " + rows + " rows"}
 }
 
+// checkRows is the check of the number of rows where the database has none of
+// its own. It fails as the database's does.
+func checkRows(results []session.Result, main int, want *plan.RowRange) error {
+	if len(results) <= main || len(results[main].Rows) != 1 {
+		return errors.New("rest: the statement did not give its one row")
+	}
+	rows := string(results[main].Rows[0][plan.ResultPage])
+	n, err := strconv.ParseInt(rows, 10, 64)
+	switch {
+	case err != nil:
+		return err
+	case n < want.Low || n > want.High:
+		return &pgconn.PgError{Code: stateRows, Detail: rows}
+	}
+	return nil
+}
+
 // isStale tells whether a request failed because its plan was made for an
 // older schema: the guard in the settings says so, or something was not found
 // that a newer schema may have.
@@ -354,16 +375,17 @@ func (h *Handler) isStale(ctx context.Context, err error, s *catalog.Snapshot) b
 
 // changed asks the database whether the snapshot is still its state.
 func (h *Handler) changed(ctx context.Context, s *catalog.Snapshot) bool {
-	results, err := h.db.Do(ctx, nil, session.Options{ReadOnly: true}, session.Statement{SQL: catalog.FingerprintSQL})
+	results, err := h.db.Do(ctx, nil, session.Options{ReadOnly: true}, session.Statement{SQL: s.FingerprintSQL()})
 	if err != nil || len(results) != 1 || len(results[0].Rows) != 1 {
 		return false // the request's own error is the one to show
 	}
 	return !s.Is(results[0].Rows[0][0])
 }
 
-// inspect answers OPTIONS. No statement guards it, so the version is asked for.
+// inspect answers OPTIONS. No statement guards it, so the version is asked for
+// where that costs little.
 func (h *Handler) inspect(ctx context.Context, cfg *config, req *request.Request) (*answer, error) {
-	if h.changed(ctx, cfg.snapshot) {
+	if !h.cfg.Plain && h.changed(ctx, cfg.snapshot) {
 		return nil, &pgconn.PgError{Code: stateStale}
 	}
 	info, err := plan.Inspect(req, cfg.snapshot)

@@ -41,7 +41,7 @@ func (h *Handler) loadSchema(ctx context.Context) (*catalog.Snapshot, error) {
 		schemas := options.Schemas
 		for range 2 {
 			s, err := catalog.Load(ctx, conn, catalog.Options{Schemas: schemas,
-				NoSettings: h.cfg.NoDatabaseConfig, PreConfig: h.cfg.PreConfig, Settings: databaseSettings})
+				NoSettings: h.cfg.NoDatabaseConfig, PreConfig: h.cfg.PreConfig, Settings: databaseSettings, Unlogged: h.cfg.Plain})
 			if err != nil {
 				return err
 			}

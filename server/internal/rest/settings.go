@@ -21,7 +21,10 @@ func (h *Handler) baseSettings(r *http.Request, cfg *config, who *caller, req *r
 	s := &session.Settings{
 		SearchPath: cfg.searchPaths[req.Schema], Role: who.role, Claims: who.claims, Subject: who.subject, ClaimRole: who.role,
 		Method: req.Method, Path: req.Path, Headers: headers, Cookies: cookies, Timezone: req.Prefs.Timezone,
-		RequestID: gateway.RequestID(r.Context()), SchemaVersion: &cfg.snapshot.Version,
+		RequestID: gateway.RequestID(r.Context()),
+	}
+	if !h.cfg.Plain {
+		s.SchemaVersion = &cfg.snapshot.Version
 	}
 	if role := cfg.snapshot.Roles[who.role]; role != nil {
 		for _, x := range role.Settings {

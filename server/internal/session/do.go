@@ -42,7 +42,13 @@ type Options struct {
 	// Rollback undoes everything at the end; deferred constraints are checked
 	// before.
 	Rollback bool
+	// Check looks at the results before they are committed; its error undoes
+	// everything and is returned. It costs a second round trip.
+	Check func([]Result) error
 }
+
+// explicit tells that the transaction needs BEGIN.
+func (o *Options) explicit() bool { return o.Rollback || o.Check != nil }
 
 // SQLSTATEs that say that a prepared statement no longer fits the database.
 const (
@@ -80,7 +86,7 @@ func staleStatement(err error) bool {
 func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
 	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p, first: -1}
-	if o.Rollback {
+	if o.explicit() {
 		p.SendQueryParams("begin", nil, nil, nil, nil)
 	}
 	if o.Isolation != "" {
@@ -96,7 +102,7 @@ func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement
 	}
 	scope := s.key()
 	before := 0
-	if o.Rollback {
+	if o.explicit() {
 		before++
 	}
 	if o.Isolation != "" {
@@ -120,6 +126,11 @@ func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement
 	results, err := r.run()
 	if c.pg.PgConn().IsClosed() {
 		return results, err
+	}
+	if o.Check != nil && err == nil {
+		if err = o.Check(results); err == nil && !o.Rollback {
+			return results, c.commit(ctx)
+		}
 	}
 	if c.pg.PgConn().TxStatus() != 'I' { // an explicit transaction that failed
 		_, rerr := c.pg.PgConn().Exec(context.WithoutCancel(ctx), "rollback").ReadAll()

@@ -32,8 +32,11 @@ type Config struct {
 	Verifier *gateway.Verifier // checks signed URLs and bare tokens; required
 	// FileSizeLimit is the largest object in bytes, 0 means DefaultFileSizeLimit.
 	FileSizeLimit int64
-	Now           func() time.Time // nil means time.Now
-	Logger        *slog.Logger     // nil discards
+	// KeepOrphans leaves bytes that no row names, where the database has no way
+	// to tell whether the store is its own.
+	KeepOrphans bool
+	Now         func() time.Time // nil means time.Now
+	Logger      *slog.Logger     // nil discards
 }
 
 // Handler answers the Storage API. It expects paths without the /storage/v1
@@ -46,6 +49,7 @@ type Handler struct {
 	limit    int64
 	now      func() time.Time
 	log      *slog.Logger
+	keep     bool
 
 	background sync.WaitGroup
 	stop       context.CancelFunc
@@ -67,7 +71,7 @@ func New(c Config) (*Handler, error) {
 	}
 	return &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
-		limit: c.FileSizeLimit, now: c.Now, log: c.Logger,
+		limit: c.FileSizeLimit, now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 	}, nil
 }
 
@@ -76,6 +80,9 @@ func New(c Config) (*Handler, error) {
 func (h *Handler) Start(ctx context.Context) error {
 	if err := h.blobs.Start(ctx); err != nil {
 		return err
+	}
+	if h.keep {
+		return nil
 	}
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() { h.sweepOrphans(ctx) })

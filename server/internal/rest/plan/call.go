@@ -69,9 +69,9 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 	default:
 		total = p.total(frame, pl, tree)
 		if pl.LimitsRows = limited; limited {
-			page = expectRows(0, p.req.Prefs.MaxAffected)
+			page = p.expect(pl, 0, p.req.Prefs.MaxAffected)
 		} else if pl.Media.Kind == Object && !pl.ReadOnly {
-			page = expectRows(1, 1)
+			page = p.expect(pl, 1, 1)
 		}
 	}
 	body := sqlast.Expr(sqlast.Literal(""))

@@ -25,6 +25,9 @@ type Options struct {
 	SafeUpdate bool
 	// StreamAbove streams answers that may have more rows than this; 0 streams none.
 	StreamAbove int
+	// Plain leaves the check of the number of written rows to the caller: the
+	// database has no function for it.
+	Plain bool
 }
 
 // Kind is what a plan does.
@@ -61,6 +64,9 @@ type Plan struct {
 	Range request.Range
 	// Body tells that the answer has a body.
 	Body bool
+	// Rows, when not nil, is the number of written rows that the answer
+	// demands. Main checks it unless Options.Plain is set.
+	Rows *RowRange
 	// LimitsRows tells that the rows are checked against max-affected.
 	LimitsRows bool
 	// Resolution tells that duplicates are resolved, with what for.
@@ -79,6 +85,9 @@ func (p *Plan) Formats() []int16 {
 	formats[ResultBody] = 1
 	return formats
 }
+
+// RowRange is a number of rows from Low to High.
+type RowRange struct{ Low, High int64 }
 
 // The columns of the row that Main gives.
 const (

@@ -77,15 +77,20 @@ func (p *planner) headersOnly() bool {
 func (p *planner) page(pl *Plan) sqlast.Expr {
 	switch {
 	case pl.Kind == Upsert, pl.Media.Kind == Object:
-		return expectRows(1, 1)
+		return p.expect(pl, 1, 1)
 	case p.req.Prefs.HasMaxAffected && p.req.Prefs.Handling == request.Strict && pl.Kind != Create:
 		pl.LimitsRows = true
-		return expectRows(0, p.req.Prefs.MaxAffected)
+		return p.expect(pl, 0, p.req.Prefs.MaxAffected)
 	}
 	return sqlast.CountAll{}
 }
 
-func expectRows(low, high int64) sqlast.Expr {
+// expect counts rows of which there must be low to high.
+func (p *planner) expect(pl *Plan, low, high int64) sqlast.Expr {
+	pl.Rows = &RowRange{Low: low, High: high}
+	if p.opt.Plain {
+		return sqlast.CountAll{}
+	}
 	return sqlast.Call{Fn: sqlast.FnExpectRows, Args: []sqlast.Expr{sqlast.CountAll{}, sqlast.Int(low), sqlast.Int(high)}}
 }
 
