@@ -204,7 +204,7 @@ func readCounts(req *request.Request, p *plan.Plan, cfg *config, results []sessi
 	if count := req.Prefs.Count; writes && (count == request.CountExact || count == request.CountEstimated) {
 		n.total, n.hasTotal = n.page, true
 	}
-	if len(results) > 1 && (!n.hasTotal || n.total > int64(cfg.maxRows)) {
+	if len(results) > 1 && (!n.hasTotal || cfg.maxRows == 0 || n.total > int64(cfg.maxRows)) {
 		estimate, err := planRows(results[1])
 		if err != nil {
 			return n, err

@@ -190,9 +190,9 @@ func (p *planner) total(frame *sqlast.Select, pl *Plan, tree *ReadPlan) sqlast.E
 		if p.opt.MaxRows > 0 {
 			limit := int64(p.opt.MaxRows) + 1
 			count.Limit = &limit
-			if pl.Kind == Read {
-				pl.Estimate = sqlast.Render(sqlast.Explain{Query: tree.countQuery(), JSON: true})
-			}
+		}
+		if pl.Kind == Read {
+			pl.Estimate = sqlast.Render(sqlast.Explain{Query: tree.countQuery(), JSON: true})
 		}
 		frame.With = append(frame.With, sqlast.With{Name: countName, Query: count})
 	case request.CountPlanned:
