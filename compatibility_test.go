@@ -41,6 +41,14 @@ var checklists = []*checklist{{
 	title:    "REST: what is compatible",
 	intro:    "What an app can see of PostgREST 14 as Supabase runs it, and the tests that show it here.",
 	enforced: true,
+}, {
+	name:  "auth",
+	title: "Auth: what is compatible",
+	intro: "What an app can see of Supabase Auth, and the tests that show it here.",
+}, {
+	name:  "storage",
+	title: "Storage: what is compatible",
+	intro: "What an app can see of Supabase Storage, and the tests that show it here.",
 }}
 
 // open are the items of a checklist that no test shows yet: the list shrinks only.
