@@ -21,7 +21,7 @@ const progress = 1 << 20
 // whole, and a handler to answer it, is not bounded by it.
 func Patient(next http.Handler, patience time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		pw := &patientWriter{ResponseWriter: w, conn: conn{ctl: http.NewResponseController(w), patience: patience}}
+		pw := &patientWriter{ResponseWriter: w, conn: conn{w: w, patience: patience}}
 		var body *patientBody
 		if r.Body != nil && r.Body != http.NoBody {
 			pw.conn.write(time.Time{}) // that of the connection's last request
@@ -38,12 +38,12 @@ func Patient(next http.Handler, patience time.Duration) http.Handler {
 // conn sets the deadlines of a request's connection. A connection that has
 // none, such as a test's, has no client to wait for.
 type conn struct {
-	ctl      *http.ResponseController
+	w        http.ResponseWriter
 	patience time.Duration
 }
 
-func (c conn) read(t time.Time)  { _ = c.ctl.SetReadDeadline(t) }
-func (c conn) write(t time.Time) { _ = c.ctl.SetWriteDeadline(t) }
+func (c conn) read(t time.Time)  { _ = http.NewResponseController(c.w).SetReadDeadline(t) }
+func (c conn) write(t time.Time) { _ = http.NewResponseController(c.w).SetWriteDeadline(t) }
 
 type patientBody struct {
 	io.ReadCloser
@@ -106,7 +106,7 @@ func (w *patientWriter) WriteHeader(status int) {
 // FlushError sends what is buffered.
 func (w *patientWriter) FlushError() error {
 	w.extend()
-	return w.conn.ctl.Flush()
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // buffered is how much of an answer the server holds back before it writes.

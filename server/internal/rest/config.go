@@ -83,7 +83,9 @@ type config struct {
 	timing      bool
 	unprepared  bool
 	searchPaths map[string]string // by schema
+	roles       map[string][]session.Setting
 	planner     *plan.Cache
+	documents   documents
 	problems    []error // settings of the database that cannot be
 }
 
@@ -91,7 +93,7 @@ type config struct {
 // be nil.
 func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 	o := *from
-	out := &config{source: from, snapshot: s, searchPaths: map[string]string{}}
+	out := &config{source: from, snapshot: s, searchPaths: map[string]string{}, roles: map[string][]session.Setting{}}
 	if s != nil {
 		out.problems = o.override(s.Settings)
 	}
@@ -117,6 +119,13 @@ func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 	}
 	if len(out.schemas) == 0 {
 		out.schemas = []string{"public"}
+	}
+	if s != nil {
+		for name, role := range s.Roles {
+			for _, x := range role.Settings {
+				out.roles[name] = append(out.roles[name], session.Setting(x))
+			}
+		}
 	}
 	for _, schema := range out.schemas {
 		out.searchPaths[schema] = searchPath(schema, o.ExtraSearchPath)

@@ -23,15 +23,14 @@ var negotiated = []string{"Accept, Prefer, Range"}
 
 // writeVary tells caches what the answer depends on, where the database's
 // functions have not said so themselves. What stands in head already stays.
-func writeVary(head, own http.Header) {
-	set, before := own["Vary"], head["Vary"]
+func writeVary(head http.Header, before, own []string) {
 	switch {
-	case set == nil && before == nil:
+	case own == nil && before == nil:
 		head["Vary"] = negotiated
-	case set == nil:
+	case own == nil:
 		head["Vary"] = append(before[:len(before):len(before)], negotiated...)
 	case before != nil:
-		own["Vary"] = append(before[:len(before):len(before)], set...)
+		head["Vary"] = append(before[:len(before):len(before)], own...)
 	}
 }
 

@@ -16,28 +16,27 @@ import (
 // answer is a finished answer. The body is what PostgreSQL made.
 type answer struct {
 	status      int
-	header      http.Header
+	header      headers
 	body        []byte
 	hasBody     bool
 	emptyLength bool // tell a length of zero
 	sent        bool // to the client already
 }
 
-func newAnswer(status int) *answer { return &answer{status: status, header: http.Header{}} }
+func newAnswer(status int) *answer { return &answer{status: status} }
 
 func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	if a.sent {
 		return
 	}
-	a.setHeader(w)
-	head := w.Header()
 	switch {
 	case r.Method == http.MethodHead:
 	case a.hasBody:
-		head.Set("Content-Length", strconv.Itoa(len(a.body)))
+		a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	case a.emptyLength && a.status != http.StatusNoContent:
-		head.Set("Content-Length", "0")
+		a.header.Set("Content-Length", "0")
 	}
+	a.setHeader(w)
 	w.WriteHeader(a.status)
 	if a.hasBody && r.Method != http.MethodHead {
 		_, _ = w.Write(a.body) // the client is gone when this fails; nothing is left to do
@@ -46,10 +45,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 
 func (a *answer) setHeader(w http.ResponseWriter) {
 	head := w.Header()
-	writeVary(head, a.header)
-	for name, values := range a.header {
-		head[name] = values
-	}
+	before := head["Vary"]
+	a.header.writeTo(head)
+	writeVary(head, before, a.header.Values("Vary"))
 }
 
 // counts are the numbers of an answer.
@@ -273,7 +271,9 @@ func appliedPreferences(req *request.Request, p *plan.Plan, cfg *config) string 
 	add(prefs.Count != 0, prefs.Count.String())
 	add(prefs.Tx != 0 && cfg.allowTx, prefs.Tx.String())
 	add(prefs.Handling != 0, prefs.Handling.String())
-	add(prefs.Timezone != "", "timezone="+prefs.Timezone)
+	if prefs.Timezone != "" {
+		add(true, "timezone="+prefs.Timezone)
+	}
 	add(prefs.HasMaxAffected && prefs.Handling == request.Strict && (p.Kind == plan.Update || p.Kind == plan.Delete || p.Kind == plan.CallFunction),
 		"max-affected="+strconv.FormatInt(prefs.MaxAffected, 10))
 	return strings.Join(applied, ", ")

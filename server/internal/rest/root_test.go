@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -67,4 +68,49 @@ func TestOpenAPI(t *testing.T) {
 		t.Errorf("CSV of the document: %d", r.status)
 	}
 	f.as(t, "anon", nil).post(t, "/", `{}`).wantCode(t, 405, "PGRST117")
+}
+
+// The document follows whatever changes what a caller may touch, at once.
+func TestOpenAPIFollowsPrivileges(t *testing.T) {
+	t.Parallel()
+	f := start(t, `create table hidden(id int primary key); revoke all on hidden from anon, authenticated, service_role;
+create role reader nologin; create role owner_of_it nologin; grant owner_of_it to postgres;`)
+	user := f.as(t, "authenticated", nil)
+	shown := func() bool {
+		res := user.get(t, "/")
+		res.wantStatus(t, 200)
+		return strings.Contains(string(res.body), `"/hidden"`)
+	}
+	for _, step := range []struct {
+		sql  string
+		want bool
+	}{
+		{"select 1", false},
+		{"grant select on hidden to authenticated", true},
+		{"revoke select on hidden from authenticated", false},
+		{"grant select (id) on hidden to authenticated", true},
+		{"revoke select (id) on hidden from authenticated", false},
+		{"grant select on hidden to public", true},
+		{"revoke select on hidden from public", false},
+		{"grant select on hidden to reader", false},
+		{"grant reader to authenticated", true},
+		{"revoke reader from authenticated", false},
+		{"grant reader to authenticated", true},
+		{"drop owned by reader", false},
+		{"grant owner_of_it to authenticated", false},
+		{"grant create on schema public to owner_of_it", false},
+		{"alter table hidden owner to owner_of_it", true},
+		{"reassign owned by owner_of_it to postgres", false},
+		{"alter role authenticated superuser", true},
+		{"alter role authenticated nosuperuser", false},
+		{"alter table hidden rename to hid; grant select on hid to authenticated", false},
+		{"alter table hid rename to hidden", true},
+	} {
+		f.exec(t, step.sql)
+		for range 3 {
+			if got := shown(); got != step.want {
+				t.Errorf("after %s: the table is shown: %v", step.sql, got)
+			}
+		}
+	}
 }

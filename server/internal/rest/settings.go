@@ -19,17 +19,12 @@ import (
 func (h *Handler) baseSettings(r *http.Request, cfg *config, who *caller, req *request.Request) *session.Settings {
 	headers, cookies := requestHeaders(r)
 	s := &session.Settings{
-		SearchPath: cfg.searchPaths[req.Schema], Role: who.role, Claims: who.claims, Subject: who.subject, ClaimRole: who.role,
+		SearchPath: cfg.searchPaths[req.Schema], Role: who.role, RoleSettings: cfg.roles[who.role], Claims: who.claims, Subject: who.subject, ClaimRole: who.role,
 		Method: req.Method, Path: req.Path, Headers: headers, Cookies: cookies, Timezone: req.Prefs.Timezone,
 		RequestID: gateway.RequestID(r.Context()),
 	}
 	if !h.cfg.Plain {
 		s.SchemaVersion = &cfg.snapshot.Version
-	}
-	if role := cfg.snapshot.Roles[who.role]; role != nil {
-		for _, x := range role.Settings {
-			s.RoleSettings = append(s.RoleSettings, session.Setting(x))
-		}
 	}
 	return s
 }
@@ -55,6 +50,8 @@ func hoisted(list []string, x catalog.Setting) bool {
 	})
 }
 
+var noCookies = []byte("{}")
+
 // requestHeaders writes the headers and the cookies as JSON objects.
 func requestHeaders(r *http.Request) (headers, cookies []byte) {
 	headers = append(make([]byte, 0, 1024), '{')
@@ -77,7 +74,10 @@ func requestHeaders(r *http.Request) (headers, cookies []byte) {
 		}
 	}
 	headers = append(headers, '}')
-	cookies = append(make([]byte, 0, 2), '{')
+	if len(r.Header["Cookie"]) == 0 {
+		return headers, noCookies
+	}
+	cookies = append(cookies, '{')
 	for i, c := range r.Cookies() {
 		if i > 0 {
 			cookies = append(cookies, ',')

@@ -162,7 +162,10 @@ func (s *Settings) key() string {
 	if s == nil {
 		return ""
 	}
-	return s.Role + "\x00" + s.SearchPath + "\x00"
+	var room [256]byte
+	b := append(append(room[:0], s.Role...), 0)
+	b = append(append(b, s.SearchPath...), 0)
+	return settingsTexts.intern(b)
 }
 
 // appendLiteral quotes a setting's name as an SQL string.

@@ -74,19 +74,24 @@ func unhex(c byte) byte {
 }
 
 // EncodeComponent percent-encodes everything but unreserved characters.
-func EncodeComponent(s string) string { return string(appendComponent(make([]byte, 0, len(s)), s)) }
+func EncodeComponent(s string) string {
+	var b strings.Builder
+	writeComponent(&b, s)
+	return b.String()
+}
 
-func appendComponent(b []byte, s string) []byte {
+func writeComponent(b *strings.Builder, s string) {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
 		c := s[i]
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~' {
-			b = append(b, c)
+			b.WriteByte(c)
 			continue
 		}
-		b = append(b, '%', hex[c>>4], hex[c&15])
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
 	}
-	return b
 }
 
 // canonical is the query string sorted by key and encoded again.
@@ -98,9 +103,9 @@ func canonical(params []parameter) string {
 		if i > 0 {
 			b.WriteByte('&')
 		}
-		b.WriteString(EncodeComponent(p.key))
+		writeComponent(&b, p.key)
 		b.WriteByte('=')
-		b.WriteString(EncodeComponent(p.value))
+		writeComponent(&b, p.value)
 	}
 	return b.String()
 }

@@ -254,10 +254,12 @@ func (c Canonical) With(slots []Slot) string {
 	for _, i := range c.slots {
 		n += 3 * len(slots[i].Text)
 	}
-	b := make([]byte, 0, n)
+	var b strings.Builder
+	b.Grow(n)
 	for k, i := range c.slots {
-		b = append(b, c.texts[k]...)
-		b = appendComponent(b, slots[i].Text)
+		b.WriteString(c.texts[k])
+		writeComponent(&b, slots[i].Text)
 	}
-	return string(append(b, c.texts[len(c.slots)]...))
+	b.WriteString(c.texts[len(c.slots)])
+	return b.String()
 }
