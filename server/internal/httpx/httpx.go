@@ -50,15 +50,40 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength > 0 {
 		buf.Grow(int(min(r.ContentLength, maxTrusted)) + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	var over *http.MaxBytesError
-	switch {
-	case errors.As(err, &over):
-		return nil, &TooLargeError{Limit: limit}
-	case err != nil && !errors.Is(err, io.EOF):
+	if _, err := buf.ReadFrom(LimitBody(w, r, limit)); err != nil {
 		return nil, err
 	}
 	return buf.Bytes(), nil
+}
+
+// LimitBody is the body of r for reading as it comes. One of more than limit
+// bytes ends in a *TooLargeError.
+func LimitBody(w http.ResponseWriter, r *http.Request, limit int64) io.Reader {
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+		return http.NoBody
+	case r.ContentLength > limit:
+		return failingReader{&TooLargeError{Limit: limit}}
+	}
+	return limitedBody{http.MaxBytesReader(w, r.Body, limit), limit}
+}
+
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
+
+type limitedBody struct {
+	io.Reader
+	limit int64
+}
+
+func (b limitedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		err = &TooLargeError{Limit: b.limit}
+	}
+	return n, err
 }
 
 // WriteJSON answers status with v as JSON. The value is encoded before the

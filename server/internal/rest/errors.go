@@ -106,8 +106,7 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &large):
-		return &Error{Code: "PGRST102", Status: http.StatusRequestEntityTooLarge, Message: "The request body is too large",
-			Details: fmt.Sprintf("At most %d bytes are accepted.", large.Limit), Hint: "Split the rows over several requests."}
+		return request.BodyTooLarge(large.Limit)
 	case errors.Is(err, httpx.ErrStalled):
 		return &Error{Code: "PGRST102", Status: http.StatusRequestTimeout, Message: "The request body did not arrive",
 			Hint: "Send the whole body without pauses."}

@@ -202,23 +202,22 @@ func (h *Handler) try(ctx context.Context, r *http.Request, cfg *config, once *b
 
 // bodyReader reads a body when it is first needed and keeps it for a second try.
 type bodyReader struct {
-	w     http.ResponseWriter
-	r     *http.Request
-	limit int64
-	done  bool
-	body  []byte
+	w       http.ResponseWriter
+	r       *http.Request
+	limit   int64
+	payload *request.Payload
 }
 
-func (b *bodyReader) read() ([]byte, error) {
-	if b.done {
-		return b.body, nil
+func (b *bodyReader) read(req *request.Request) error {
+	if b.payload != nil {
+		req.Payload = b.payload
+		return nil
 	}
-	body, err := httpx.ReadBody(b.w, b.r, b.limit)
-	if err != nil {
-		return nil, err
+	if err := req.ReadBody(httpx.LimitBody(b.w, b.r, b.limit), b.r.ContentLength, b.limit); err != nil {
+		return err
 	}
-	b.body, b.done = body, true
-	return body, nil
+	b.payload = req.Payload
+	return nil
 }
 
 func (h *Handler) noSchema(err error) error {

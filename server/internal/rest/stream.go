@@ -122,6 +122,10 @@ func (s *stream) row(values [][]byte, before []session.Result) error {
 		s.buf = append(s.buf, s.plan.Stream.Separator...)
 	}
 	text := values[plan.ResultBody]
+	if len(text) < 2*s.plan.Stream.Cut {
+		return errors.New("rest: a row of the statement has no text")
+	}
+	text = text[s.plan.Stream.Cut : len(text)-s.plan.Stream.Cut]
 	if s.size += int64(len(text) + len(s.plan.Stream.Separator)); s.size > s.h.cfg.MaxResponse {
 		return &tooLargeError{s.h.cfg.MaxResponse}
 	}

@@ -69,10 +69,10 @@ func NewCache(s *catalog.Snapshot, parse request.Options, o Options) *Cache {
 
 var shapes = sync.Pool{New: func() any { return new(request.Shape) }}
 
-// Prepare parses a request and plans it; body reads its body where it takes
-// one. The plan is nil for the root and for OPTIONS, which are answered
+// Prepare parses a request and plans it; body reads its body into it
+// where it takes one. The plan is nil for the root and for OPTIONS, which are answered
 // without one.
-func (c *Cache) Prepare(method, escapedPath, rawQuery string, h http.Header, body func() ([]byte, error)) (*request.Request, *Plan, error) {
+func (c *Cache) Prepare(method, escapedPath, rawQuery string, h http.Header, body func(*request.Request) error) (*request.Request, *Plan, error) {
 	s := shapes.Get().(*request.Shape)
 	defer shapes.Put(s)
 	shaped := s.ShapeOf(method, escapedPath, rawQuery, h)
@@ -89,12 +89,8 @@ func (c *Cache) Prepare(method, escapedPath, rawQuery string, h http.Header, bod
 		return nil, nil, rerr
 	}
 	if r.TakesBody() {
-		b, err := body()
-		if err != nil {
+		if err := body(r); err != nil {
 			return nil, nil, err
-		}
-		if rerr := r.ParseBody(b); rerr != nil {
-			return nil, nil, rerr
 		}
 		if shaped = shaped && appendPayload(s, r.Payload); shaped {
 			if e := c.get(s.Key); e != nil {

@@ -103,7 +103,12 @@ func fresh(s *catalog.Snapshot, o request.Options, po Options, method, target st
 
 func cached(c *Cache, method, target string, h http.Header, body string) outcome {
 	path, query, _ := strings.Cut(target, "?")
-	r, p, err := c.Prepare(method, path, query, h, func() ([]byte, error) { return []byte(body), nil })
+	r, p, err := c.Prepare(method, path, query, h, func(r *request.Request) error {
+		if err := r.ParseBody([]byte(body)); err != nil {
+			return err
+		}
+		return nil
+	})
 	var rerr *request.Error
 	if errors.As(err, &rerr) {
 		return outcome{Error: fmt.Sprint(rerr.Code, rerr.Message, rerr.Details, rerr.Hint)}

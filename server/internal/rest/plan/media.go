@@ -218,7 +218,11 @@ func csvHeader(rows string) sqlast.Expr {
 
 // csvLine is the text of the result row without the parentheses around it.
 func csvLine() sqlast.Expr {
-	text := sqlast.AsBuiltin{Expr: sqlast.Row{Name: rowName}, Type: sqlast.TypeText}
-	return sqlast.Call{Fn: sqlast.FnSubstring, Args: []sqlast.Expr{text, sqlast.Int(2),
-		sqlast.Binary{Op: sqlast.Minus, Left: sqlast.Call{Fn: sqlast.FnLength, Args: []sqlast.Expr{text}}, Right: sqlast.Int(2)}}}
+	return sqlast.Call{Fn: sqlast.FnLeft, Args: []sqlast.Expr{
+		sqlast.Call{Fn: sqlast.FnRight, Args: []sqlast.Expr{rowText(), sqlast.Int(-1)}}, sqlast.Int(-1)}}
+}
+
+// rowText is the result row as PostgreSQL writes one, in parentheses.
+func rowText() sqlast.Expr {
+	return sqlast.AsBuiltin{Expr: sqlast.Row{Name: rowName}, Type: sqlast.TypeText}
 }

@@ -8,6 +8,8 @@ import "github.com/suparust/suparust/server/internal/rest/sqlast"
 type Stream struct {
 	// Separator stands between two rows, Close behind the last.
 	Separator, Close string
+	// Cut is how many bytes of a row do not count at either end.
+	Cut int
 }
 
 // stream makes the frame give its rows one by one where there may be many. The
@@ -32,9 +34,9 @@ func (p *planner) stream(pl *Plan, frame *sqlast.Select, rows string) {
 		}
 		row = sqlast.AsBuiltin{Expr: row, Type: sqlast.TypeText}
 	case CSV:
-		pl.Stream = &Stream{Separator: "\n"}
+		pl.Stream = &Stream{Separator: "\n", Cut: 1}
 		open = sqlast.Binary{Op: sqlast.Concat, Left: csvHeader(rows), Right: sqlast.Literal("\n")}
-		row = csvLine()
+		row = rowText()
 	default:
 		return
 	}

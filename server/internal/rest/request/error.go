@@ -59,6 +59,12 @@ func invalidBody(message string) *Error {
 	return &Error{Code: "PGRST102", Status: http.StatusBadRequest, Message: message}
 }
 
+// BodyTooLarge says that a body is longer than limit bytes.
+func BodyTooLarge(limit int64) *Error {
+	return &Error{Code: "PGRST102", Status: http.StatusRequestEntityTooLarge, Message: "The request body is too large",
+		Details: fmt.Sprintf("At most %d bytes are accepted.", limit), Hint: "Split the rows over several requests."}
+}
+
 // parseError is the error of a text that does not follow the grammar. The
 // quotes around the first part are a part of the message.
 func parseError(what, text string, line, column int, details string) *Error {

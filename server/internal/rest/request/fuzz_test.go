@@ -1,9 +1,16 @@
 package request
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzParseQuery: whatever the query string, the parser ends, does not panic
@@ -66,4 +73,93 @@ func FuzzHeaders(f *testing.F) {
 			t.Fatalf("%+v", r)
 		}
 	})
+}
+
+// FuzzCSV: what is read as it comes, a byte at a time or more, is what the
+// standard library reads of the whole.
+func FuzzCSV(f *testing.F) {
+	for _, seed := range []string{
+		"a,b\n1,NULL\n\"x,y\",\"q\"\"\"\n", "a\r\n\r\n\n1\r2\r\n", "a,b\n1\n", "\"a\nb\"\n\"\r\n\"", "a\n\"x\"y", "a\nx\"y", "a\n\rb\n", "a\n\"x", "a\n\"x\r",
+		"\u00e4\n\xff", ",\n,", "a,a\n1,2", "\x00\n\t\\",
+	} {
+		f.Add([]byte(seed), 3)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, step int) {
+		if step <= 0 || len(body) > 4096 {
+			t.Skip()
+		}
+		r := &Request{Method: http.MethodPost, Resource: Relation, ContentType: MediaCSV, Query: &Query{}}
+		err := r.ReadBody(&steps{body, step}, int64(len(body)), 0)
+		rd := csv.NewReader(bytes.NewReader(body))
+		rd.FieldsPerRecord = 0
+		want, werr := rd.ReadAll()
+		if len(want) > 0 && len(want[0]) > MaxSelectItems {
+			t.Skip()
+		}
+		if (err != nil) != (werr != nil || len(want) == 0) {
+			t.Fatalf("%q: %v, standard library %v", body, err, werr)
+		}
+		if err != nil {
+			return
+		}
+		var got []map[string]*string
+		if err := json.Unmarshal(r.Payload.JSON, &got); err != nil || len(got) != len(want)-1 {
+			t.Fatalf("%q: %s is not %d rows: %v", body, r.Payload.JSON, len(want)-1, err)
+		}
+		for i, row := range want[1:] {
+			for k, v := range row {
+				name := strings.ToValidUTF8(want[0][k], "\ufffd")
+				if slices.Contains(want[0][k+1:], want[0][k]) || !utf8.ValidString(want[0][k]) {
+					continue
+				}
+				if g := got[i][name]; (g == nil) != (v == "NULL") || g != nil && utf8.ValidString(v) && *g != v {
+					t.Fatalf("%q: %s, want %q in row %d", body, r.Payload.JSON, v, i)
+				}
+			}
+		}
+	})
+}
+
+// FuzzForm: what is read as it comes is what is read of the whole.
+func FuzzForm(f *testing.F) {
+	for _, seed := range []string{"a=1&b=x+y", "a=%41%4&%=%zz&b", "=&&=", "a=%22%5c%0a&a=2", "a=%ff", "x&y=1=2", "%6", "a=\x00"} {
+		f.Add([]byte(seed), 1)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, step int) {
+		if step <= 0 || len(body) > 4096 {
+			t.Skip()
+		}
+		r := &Request{Method: http.MethodPost, Resource: Relation, ContentType: MediaForm, Query: &Query{}}
+		err := r.ReadBody(&steps{body, step}, -1, 0)
+		params, werr := splitQuery(string(body))
+		if (err == nil) != (werr == nil) {
+			t.Fatalf("%q: %v, want %v", body, err, werr)
+		}
+		if err != nil {
+			return
+		}
+		want := map[string]string{}
+		for _, p := range params {
+			want[p.key] = p.value
+		}
+		got := map[string]string{}
+		if err := json.Unmarshal(r.Payload.JSON, &got); err != nil || !maps.Equal(got, want) || len(r.Payload.Keys) != len(want) {
+			t.Fatalf("%q: %s %q, want %q: %v", body, r.Payload.JSON, r.Payload.Keys, want, err)
+		}
+	})
+}
+
+// steps gives at most so many bytes at a time.
+type steps struct {
+	rest []byte
+	step int
+}
+
+func (s *steps) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), s.step)], s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
 }

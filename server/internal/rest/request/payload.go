@@ -2,7 +2,6 @@ package request
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
@@ -41,29 +40,41 @@ func contentType(header string) string {
 // ParseBody reads the body of a write or a function call and keeps it in r.
 // The caller gives the body up.
 func (r *Request) ParseBody(body []byte) *Error {
+	err := r.ReadBody(bytes.NewReader(body), int64(len(body)), 0)
+	var e *Error
+	if err != nil && !errors.As(err, &e) {
+		e = invalidBody(err.Error()) // memory does not fail to be read
+	}
+	return e
+}
+
+// ReadBody reads the body of a write or a function call from src and keeps it
+// in r. size is its length where that was told, else negative; limit bounds
+// the JSON that is made of a body of another form, 0 does not. An error is an
+// *Error or the one of src.
+func (r *Request) ReadBody(src io.Reader, size, limit int64) error {
 	if !r.TakesBody() {
 		return nil
 	}
 	ct := contentType(r.ContentType)
-	p := &Payload{Media: ct, JSON: body}
+	p := &Payload{Media: ct}
 	call := r.Resource == Function
+	text := newBodyText(src, size, limit)
+	var err error
 	switch {
-	case ct == MediaJSON:
-		if err := p.readJSON(r, call); err != nil {
-			return err
-		}
 	case ct == MediaCSV:
-		if err := p.readCSV(body); err != nil {
-			return err
+		err = p.readCSV(text)
+	case ct == MediaForm && !call:
+		err = p.readFormObject(text)
+	case ct == MediaJSON, ct == MediaForm, call && (ct == MediaText || ct == MediaXML || ct == MediaOctets):
+		if p.JSON, err = text.all(); err == nil {
+			err = p.parse(r, ct)
 		}
-	case ct == MediaForm:
-		if err := p.readForm(body); err != nil {
-			return err
-		}
-	case call && (ct == MediaText || ct == MediaXML || ct == MediaOctets):
-		p.Raw = true
 	default:
-		return invalidBody("Content-Type not acceptable: " + ct)
+		err = invalidBody("Content-Type not acceptable: " + ct)
+	}
+	if err != nil {
+		return err
 	}
 	if r.Query.HasColumns && !p.Raw {
 		p.Keys = slices.Clone(r.Query.Columns)
@@ -74,6 +85,23 @@ func (r *Request) ParseBody(body []byte) *Error {
 		return tooMany("columns in the body", MaxSelectItems)
 	}
 	r.Payload = p
+	return nil
+}
+
+// parse looks into a body that was read in whole.
+func (p *Payload) parse(r *Request, ct string) error {
+	var err *Error
+	switch ct {
+	case MediaJSON:
+		err = p.readJSON(r, r.Resource == Function)
+	case MediaForm:
+		err = p.readForm(p.JSON)
+	default:
+		p.Raw = true
+	}
+	if err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -105,65 +133,8 @@ func (p *Payload) readJSON(r *Request, call bool) *Error {
 	return nil
 }
 
-// readCSV turns a header line and rows into a JSON array. The value NULL is null.
-func (p *Payload) readCSV(body []byte) *Error {
-	rd := csv.NewReader(bytes.NewReader(body))
-	rd.FieldsPerRecord = -1
-	rd.ReuseRecord = true
-	p.Array = true
-	head, err := rd.Read()
-	if errors.Is(err, io.EOF) {
-		return invalidBody("not enough input")
-	}
-	if err != nil {
-		return invalidBody(err.Error())
-	}
-	names := make([]string, len(head))
-	keys := make([][]byte, len(head))
-	for i, h := range head {
-		names[i] = strings.Clone(h)
-		keys[i] = jsonText(h)
-	}
-	var out bytes.Buffer
-	out.Grow(len(body) * 2)
-	out.WriteByte('[')
-	for n := 0; ; n++ {
-		rec, err := rd.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return invalidBody(err.Error())
-		}
-		if len(rec) != len(names) {
-			return invalidBody(unevenLines)
-		}
-		if n > 0 {
-			out.WriteByte(',')
-		}
-		out.WriteByte('{')
-		for i, v := range rec {
-			if i > 0 {
-				out.WriteByte(',')
-			}
-			out.Write(keys[i])
-			out.WriteByte(':')
-			if v == "NULL" {
-				out.WriteString("null")
-			} else {
-				out.Write(jsonText(v))
-			}
-		}
-		out.WriteByte('}')
-	}
-	out.WriteByte(']')
-	p.JSON = out.Bytes()
-	slices.Sort(names)
-	p.Keys = slices.Compact(names)
-	return nil
-}
-
-// readForm turns a form into one JSON object of strings.
+// readForm reads the arguments of a function, and makes one JSON object of
+// them.
 func (p *Payload) readForm(body []byte) *Error {
 	params, err := splitQuery(string(body))
 	if err != nil {
@@ -184,12 +155,4 @@ func (p *Payload) readForm(body []byte) *Error {
 	}
 	p.JSON = text
 	return nil
-}
-
-func jsonText(s string) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

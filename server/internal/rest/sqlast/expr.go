@@ -125,8 +125,8 @@ var (
 	FnWebQuery       = Builtin{"websearch_to_tsquery"}
 	FnExpectRows     = Builtin{"suparust.expect_rows"}
 	FnStringAgg      = Builtin{"string_agg"}
-	FnSubstring      = Builtin{"substring"}
-	FnLength         = Builtin{"length"}
+	FnLeft           = Builtin{"left"}
+	FnRight          = Builtin{"right"}
 	FnSum            = Builtin{"sum"}
 	FnAvg            = Builtin{"avg"}
 	FnMax            = Builtin{"max"}
