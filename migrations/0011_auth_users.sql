@@ -40,6 +40,41 @@ create table if not exists auth.users (
   constraint users_phone_key unique (phone),
   constraint users_email_change_confirm_status_check check (email_change_confirm_status >= 0 and email_change_confirm_status <= 2)
 );
+alter table auth.users
+  add column if not exists instance_id uuid,
+  add column if not exists aud varchar(255),
+  add column if not exists role varchar(255),
+  add column if not exists email varchar(255),
+  add column if not exists encrypted_password varchar(255),
+  add column if not exists email_confirmed_at timestamptz,
+  add column if not exists invited_at timestamptz,
+  add column if not exists confirmation_token varchar(255),
+  add column if not exists confirmation_sent_at timestamptz,
+  add column if not exists recovery_token varchar(255),
+  add column if not exists recovery_sent_at timestamptz,
+  add column if not exists email_change_token_new varchar(255),
+  add column if not exists email_change varchar(255),
+  add column if not exists email_change_sent_at timestamptz,
+  add column if not exists last_sign_in_at timestamptz,
+  add column if not exists raw_app_meta_data jsonb,
+  add column if not exists raw_user_meta_data jsonb,
+  add column if not exists is_super_admin boolean,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists phone text default null::varchar,
+  add column if not exists phone_confirmed_at timestamptz,
+  add column if not exists phone_change text default ''::varchar,
+  add column if not exists phone_change_token varchar(255) default '',
+  add column if not exists phone_change_sent_at timestamptz,
+  add column if not exists confirmed_at timestamptz generated always as (least(email_confirmed_at, phone_confirmed_at)) stored,
+  add column if not exists email_change_token_current varchar(255) default '',
+  add column if not exists email_change_confirm_status smallint default 0,
+  add column if not exists banned_until timestamptz,
+  add column if not exists reauthentication_token varchar(255) default '',
+  add column if not exists reauthentication_sent_at timestamptz,
+  add column if not exists is_sso_user boolean not null default false,
+  add column if not exists deleted_at timestamptz,
+  add column if not exists is_anonymous boolean not null default false;
 create unique index if not exists confirmation_token_idx on auth.users (confirmation_token) where confirmation_token !~ '^[0-9 ]*$';
 create unique index if not exists email_change_token_current_idx on auth.users (email_change_token_current) where email_change_token_current !~ '^[0-9 ]*$';
 create unique index if not exists email_change_token_new_idx on auth.users (email_change_token_new) where email_change_token_new !~ '^[0-9 ]*$';
@@ -65,6 +100,16 @@ create table if not exists auth.identities (
   constraint identities_provider_id_provider_unique unique (provider_id, provider),
   constraint identities_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade
 );
+alter table auth.identities
+  add column if not exists provider_id text not null,
+  add column if not exists user_id uuid not null,
+  add column if not exists identity_data jsonb not null,
+  add column if not exists provider text not null,
+  add column if not exists last_sign_in_at timestamptz,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists email text generated always as (lower(identity_data ->> 'email')) stored,
+  add column if not exists id uuid not null default gen_random_uuid();
 create index if not exists identities_email_idx on auth.identities (email text_pattern_ops);
 create index if not exists identities_user_id_idx on auth.identities (user_id);
 alter table auth.identities enable row level security;
@@ -81,6 +126,13 @@ create table if not exists auth.one_time_tokens (
   constraint one_time_tokens_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade,
   constraint one_time_tokens_token_hash_check check (char_length(token_hash) > 0)
 );
+alter table auth.one_time_tokens
+  add column if not exists user_id uuid not null,
+  add column if not exists token_type auth.one_time_token_type not null,
+  add column if not exists token_hash text not null,
+  add column if not exists relates_to text not null,
+  add column if not exists created_at timestamp not null default now(),
+  add column if not exists updated_at timestamp not null default now();
 create index if not exists one_time_tokens_relates_to_hash_idx on auth.one_time_tokens using hash (relates_to);
 create index if not exists one_time_tokens_token_hash_hash_idx on auth.one_time_tokens using hash (token_hash);
 create unique index if not exists one_time_tokens_user_id_token_type_key on auth.one_time_tokens (user_id, token_type);
@@ -94,6 +146,11 @@ create table if not exists auth.audit_log_entries (
   ip_address varchar(64) not null default '',
   constraint audit_log_entries_pkey primary key (id)
 );
+alter table auth.audit_log_entries
+  add column if not exists instance_id uuid,
+  add column if not exists payload json,
+  add column if not exists created_at timestamptz,
+  add column if not exists ip_address varchar(64) not null default '';
 create index if not exists audit_logs_instance_id_idx on auth.audit_log_entries (instance_id);
 alter table auth.audit_log_entries enable row level security;
 
@@ -105,6 +162,11 @@ create table if not exists auth.instances (
   updated_at timestamptz,
   constraint instances_pkey primary key (id)
 );
+alter table auth.instances
+  add column if not exists uuid uuid,
+  add column if not exists raw_base_config text,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz;
 alter table auth.instances enable row level security;
 
 create table if not exists auth.schema_migrations (
@@ -133,6 +195,23 @@ create table if not exists auth.flow_state (
   email_optional boolean not null default false,
   constraint flow_state_pkey primary key (id)
 );
+alter table auth.flow_state
+  add column if not exists user_id uuid,
+  add column if not exists auth_code text,
+  add column if not exists code_challenge_method auth.code_challenge_method,
+  add column if not exists code_challenge text,
+  add column if not exists provider_type text not null,
+  add column if not exists provider_access_token text,
+  add column if not exists provider_refresh_token text,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists authentication_method text not null,
+  add column if not exists auth_code_issued_at timestamptz,
+  add column if not exists invite_token text,
+  add column if not exists referrer text,
+  add column if not exists oauth_client_state_id uuid,
+  add column if not exists linking_target_id uuid,
+  add column if not exists email_optional boolean not null default false;
 create index if not exists flow_state_created_at_idx on auth.flow_state (created_at desc);
 create index if not exists idx_auth_code on auth.flow_state (auth_code);
 create index if not exists idx_user_id_auth_method on auth.flow_state (user_id, authentication_method);
@@ -145,6 +224,10 @@ create table if not exists auth.oauth_client_states (
   created_at timestamptz not null,
   constraint oauth_client_states_pkey primary key (id)
 );
+alter table auth.oauth_client_states
+  add column if not exists provider_type text not null,
+  add column if not exists code_verifier text,
+  add column if not exists created_at timestamptz not null;
 create index if not exists idx_oauth_client_states_created_at on auth.oauth_client_states (created_at);
 
 reset role;

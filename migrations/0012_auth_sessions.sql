@@ -20,6 +20,19 @@ create table if not exists auth.oauth_clients (
   constraint oauth_clients_logo_uri_length check (char_length(logo_uri) <= 2048),
   constraint oauth_clients_token_endpoint_auth_method_check check (token_endpoint_auth_method in ('client_secret_basic', 'client_secret_post', 'none'))
 );
+alter table auth.oauth_clients
+  add column if not exists client_secret_hash text,
+  add column if not exists registration_type auth.oauth_registration_type not null,
+  add column if not exists redirect_uris text not null,
+  add column if not exists grant_types text not null,
+  add column if not exists client_name text,
+  add column if not exists client_uri text,
+  add column if not exists logo_uri text,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists updated_at timestamptz not null default now(),
+  add column if not exists deleted_at timestamptz,
+  add column if not exists client_type auth.oauth_client_type not null default 'confidential',
+  add column if not exists token_endpoint_auth_method text not null;
 create index if not exists oauth_clients_deleted_at_idx on auth.oauth_clients (deleted_at);
 
 create table if not exists auth.sessions (
@@ -43,6 +56,21 @@ create table if not exists auth.sessions (
   constraint sessions_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade,
   constraint sessions_scopes_length check (char_length(scopes) <= 4096)
 );
+alter table auth.sessions
+  add column if not exists user_id uuid not null,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists factor_id uuid,
+  add column if not exists aal auth.aal_level,
+  add column if not exists not_after timestamptz,
+  add column if not exists refreshed_at timestamp,
+  add column if not exists user_agent text,
+  add column if not exists ip inet,
+  add column if not exists tag text,
+  add column if not exists oauth_client_id uuid,
+  add column if not exists refresh_token_hmac_key text,
+  add column if not exists refresh_token_counter bigint,
+  add column if not exists scopes text;
 create index if not exists sessions_not_after_idx on auth.sessions (not_after desc);
 create index if not exists sessions_oauth_client_id_idx on auth.sessions (oauth_client_id);
 create index if not exists sessions_user_id_idx on auth.sessions (user_id);
@@ -63,6 +91,15 @@ create table if not exists auth.refresh_tokens (
   constraint refresh_tokens_token_unique unique (token),
   constraint refresh_tokens_session_id_fkey foreign key (session_id) references auth.sessions(id) on delete cascade
 );
+alter table auth.refresh_tokens
+  add column if not exists instance_id uuid,
+  add column if not exists token varchar(255),
+  add column if not exists user_id varchar(255),
+  add column if not exists revoked boolean,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists parent varchar(255),
+  add column if not exists session_id uuid;
 create index if not exists refresh_tokens_instance_id_idx on auth.refresh_tokens (instance_id);
 create index if not exists refresh_tokens_instance_id_user_id_idx on auth.refresh_tokens (instance_id, user_id);
 create index if not exists refresh_tokens_parent_idx on auth.refresh_tokens (parent);
@@ -88,6 +125,19 @@ create table if not exists auth.mfa_factors (
   constraint mfa_factors_last_challenged_at_key unique (last_challenged_at),
   constraint mfa_factors_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade
 );
+alter table auth.mfa_factors
+  add column if not exists user_id uuid not null,
+  add column if not exists friendly_name text,
+  add column if not exists factor_type auth.factor_type not null,
+  add column if not exists status auth.factor_status not null,
+  add column if not exists created_at timestamptz not null,
+  add column if not exists updated_at timestamptz not null,
+  add column if not exists secret text,
+  add column if not exists phone text,
+  add column if not exists last_challenged_at timestamptz,
+  add column if not exists web_authn_credential jsonb,
+  add column if not exists web_authn_aaguid uuid,
+  add column if not exists last_webauthn_challenge_data jsonb;
 create index if not exists factor_id_created_at_idx on auth.mfa_factors (user_id, created_at);
 create unique index if not exists mfa_factors_user_friendly_name_unique on auth.mfa_factors (friendly_name, user_id) where (trim(both from friendly_name) <> '');
 create index if not exists mfa_factors_user_id_idx on auth.mfa_factors (user_id);
@@ -105,6 +155,13 @@ create table if not exists auth.mfa_challenges (
   constraint mfa_challenges_pkey primary key (id),
   constraint mfa_challenges_auth_factor_id_fkey foreign key (factor_id) references auth.mfa_factors(id) on delete cascade
 );
+alter table auth.mfa_challenges
+  add column if not exists factor_id uuid not null,
+  add column if not exists created_at timestamptz not null,
+  add column if not exists verified_at timestamptz,
+  add column if not exists ip_address inet not null,
+  add column if not exists otp_code text,
+  add column if not exists web_authn_session_data jsonb;
 create index if not exists mfa_challenge_created_at_idx on auth.mfa_challenges (created_at desc);
 alter table auth.mfa_challenges enable row level security;
 
@@ -118,6 +175,11 @@ create table if not exists auth.mfa_amr_claims (
   constraint mfa_amr_claims_session_id_authentication_method_pkey unique (session_id, authentication_method),
   constraint mfa_amr_claims_session_id_fkey foreign key (session_id) references auth.sessions(id) on delete cascade
 );
+alter table auth.mfa_amr_claims
+  add column if not exists session_id uuid not null,
+  add column if not exists created_at timestamptz not null,
+  add column if not exists updated_at timestamptz not null,
+  add column if not exists authentication_method text not null;
 alter table auth.mfa_amr_claims enable row level security;
 
 create table if not exists auth.webauthn_credentials (
@@ -138,6 +200,21 @@ create table if not exists auth.webauthn_credentials (
   constraint webauthn_credentials_pkey primary key (id),
   constraint webauthn_credentials_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade
 );
+alter table auth.webauthn_credentials
+  add column if not exists id uuid not null default gen_random_uuid(),
+  add column if not exists user_id uuid not null,
+  add column if not exists credential_id bytea not null,
+  add column if not exists public_key bytea not null,
+  add column if not exists attestation_type text not null default '',
+  add column if not exists aaguid uuid,
+  add column if not exists sign_count bigint not null default 0,
+  add column if not exists transports jsonb not null default '[]',
+  add column if not exists backup_eligible boolean not null default false,
+  add column if not exists backed_up boolean not null default false,
+  add column if not exists friendly_name text not null default '',
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists updated_at timestamptz not null default now(),
+  add column if not exists last_used_at timestamptz;
 create unique index if not exists webauthn_credentials_credential_id_key on auth.webauthn_credentials (credential_id);
 create index if not exists webauthn_credentials_user_id_idx on auth.webauthn_credentials (user_id);
 
@@ -152,6 +229,13 @@ create table if not exists auth.webauthn_challenges (
   constraint webauthn_challenges_user_id_fkey foreign key (user_id) references auth.users(id) on delete cascade,
   constraint webauthn_challenges_challenge_type_check check (challenge_type in ('signup', 'registration', 'authentication'))
 );
+alter table auth.webauthn_challenges
+  add column if not exists id uuid not null default gen_random_uuid(),
+  add column if not exists user_id uuid,
+  add column if not exists challenge_type text not null,
+  add column if not exists session_data jsonb not null,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists expires_at timestamptz not null;
 create index if not exists webauthn_challenges_expires_at_idx on auth.webauthn_challenges (expires_at);
 create index if not exists webauthn_challenges_user_id_idx on auth.webauthn_challenges (user_id);
 
@@ -187,6 +271,23 @@ create table if not exists auth.oauth_authorizations (
   constraint oauth_authorizations_scope_length check (char_length(scope) <= 4096),
   constraint oauth_authorizations_state_length check (char_length(state) <= 4096)
 );
+alter table auth.oauth_authorizations
+  add column if not exists authorization_id text not null,
+  add column if not exists client_id uuid not null,
+  add column if not exists user_id uuid,
+  add column if not exists redirect_uri text not null,
+  add column if not exists scope text not null,
+  add column if not exists state text,
+  add column if not exists resource text,
+  add column if not exists code_challenge text,
+  add column if not exists code_challenge_method auth.code_challenge_method,
+  add column if not exists response_type auth.oauth_response_type not null default 'code',
+  add column if not exists status auth.oauth_authorization_status not null default 'pending',
+  add column if not exists authorization_code text,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists expires_at timestamptz not null default (now() + '00:03:00'::interval),
+  add column if not exists approved_at timestamptz,
+  add column if not exists nonce text;
 create index if not exists oauth_auth_pending_exp_idx on auth.oauth_authorizations (expires_at) where status = 'pending';
 
 create table if not exists auth.oauth_consents (
@@ -204,6 +305,12 @@ create table if not exists auth.oauth_consents (
   constraint oauth_consents_scopes_length check (char_length(scopes) <= 2048),
   constraint oauth_consents_scopes_not_empty check (char_length(trim(both from scopes)) > 0)
 );
+alter table auth.oauth_consents
+  add column if not exists user_id uuid not null,
+  add column if not exists client_id uuid not null,
+  add column if not exists scopes text not null,
+  add column if not exists granted_at timestamptz not null default now(),
+  add column if not exists revoked_at timestamptz;
 create index if not exists oauth_consents_active_client_idx on auth.oauth_consents (client_id) where revoked_at is null;
 create index if not exists oauth_consents_active_user_client_idx on auth.oauth_consents (user_id, client_id) where revoked_at is null;
 create index if not exists oauth_consents_user_order_idx on auth.oauth_consents (user_id, granted_at desc);

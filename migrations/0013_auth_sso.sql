@@ -9,6 +9,11 @@ create table if not exists auth.sso_providers (
   constraint sso_providers_pkey primary key (id),
   constraint "resource_id not empty" check (resource_id = null or char_length(resource_id) > 0)
 );
+alter table auth.sso_providers
+  add column if not exists resource_id text,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists disabled boolean;
 create unique index if not exists sso_providers_resource_id_idx on auth.sso_providers (lower(resource_id));
 create index if not exists sso_providers_resource_id_pattern_idx on auth.sso_providers (resource_id text_pattern_ops);
 alter table auth.sso_providers enable row level security;
@@ -23,6 +28,11 @@ create table if not exists auth.sso_domains (
   constraint sso_domains_sso_provider_id_fkey foreign key (sso_provider_id) references auth.sso_providers(id) on delete cascade,
   constraint "domain not empty" check (char_length(domain) > 0)
 );
+alter table auth.sso_domains
+  add column if not exists sso_provider_id uuid not null,
+  add column if not exists domain text not null,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz;
 create unique index if not exists sso_domains_domain_idx on auth.sso_domains (lower(domain));
 create index if not exists sso_domains_sso_provider_id_idx on auth.sso_domains (sso_provider_id);
 alter table auth.sso_domains enable row level security;
@@ -44,6 +54,15 @@ create table if not exists auth.saml_providers (
   constraint "metadata_url not empty" check (metadata_url = null or char_length(metadata_url) > 0),
   constraint "metadata_xml not empty" check (char_length(metadata_xml) > 0)
 );
+alter table auth.saml_providers
+  add column if not exists sso_provider_id uuid not null,
+  add column if not exists entity_id text not null,
+  add column if not exists metadata_xml text not null,
+  add column if not exists metadata_url text,
+  add column if not exists attribute_mapping jsonb,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists name_id_format text;
 create index if not exists saml_providers_sso_provider_id_idx on auth.saml_providers (sso_provider_id);
 alter table auth.saml_providers enable row level security;
 
@@ -61,6 +80,14 @@ create table if not exists auth.saml_relay_states (
   constraint saml_relay_states_sso_provider_id_fkey foreign key (sso_provider_id) references auth.sso_providers(id) on delete cascade,
   constraint "request_id not empty" check (char_length(request_id) > 0)
 );
+alter table auth.saml_relay_states
+  add column if not exists sso_provider_id uuid not null,
+  add column if not exists request_id text not null,
+  add column if not exists for_email text,
+  add column if not exists redirect_to text,
+  add column if not exists created_at timestamptz,
+  add column if not exists updated_at timestamptz,
+  add column if not exists flow_state_id uuid;
 create index if not exists saml_relay_states_created_at_idx on auth.saml_relay_states (created_at desc);
 create index if not exists saml_relay_states_for_email_idx on auth.saml_relay_states (for_email);
 create index if not exists saml_relay_states_sso_provider_id_idx on auth.saml_relay_states (sso_provider_id);
@@ -113,6 +140,32 @@ create table if not exists auth.custom_oauth_providers (
   constraint custom_oauth_providers_userinfo_url_https check (userinfo_url is null or userinfo_url like 'https://%'),
   constraint custom_oauth_providers_userinfo_url_length check (userinfo_url is null or char_length(userinfo_url) <= 2048)
 );
+alter table auth.custom_oauth_providers
+  add column if not exists id uuid not null default gen_random_uuid(),
+  add column if not exists provider_type text not null,
+  add column if not exists identifier text not null,
+  add column if not exists name text not null,
+  add column if not exists client_id text not null,
+  add column if not exists client_secret text not null,
+  add column if not exists acceptable_client_ids text[] not null default '{}',
+  add column if not exists scopes text[] not null default '{}',
+  add column if not exists pkce_enabled boolean not null default true,
+  add column if not exists attribute_mapping jsonb not null default '{}',
+  add column if not exists authorization_params jsonb not null default '{}',
+  add column if not exists enabled boolean not null default true,
+  add column if not exists email_optional boolean not null default false,
+  add column if not exists issuer text,
+  add column if not exists discovery_url text,
+  add column if not exists skip_nonce_check boolean not null default false,
+  add column if not exists cached_discovery jsonb,
+  add column if not exists discovery_cached_at timestamptz,
+  add column if not exists authorization_url text,
+  add column if not exists token_url text,
+  add column if not exists userinfo_url text,
+  add column if not exists jwks_uri text,
+  add column if not exists created_at timestamptz not null default now(),
+  add column if not exists updated_at timestamptz not null default now(),
+  add column if not exists custom_claims_allowlist text[] not null default '{}';
 create index if not exists custom_oauth_providers_created_at_idx on auth.custom_oauth_providers (created_at);
 create index if not exists custom_oauth_providers_enabled_idx on auth.custom_oauth_providers (enabled);
 create index if not exists custom_oauth_providers_identifier_idx on auth.custom_oauth_providers (identifier);
