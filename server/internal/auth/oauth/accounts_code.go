@@ -257,7 +257,7 @@ func keycloakAccount(ctx context.Context, g *Grant) (*Account, error) {
 	text := func(name string) string { s, _ := claims[name].(string); return s }
 	verified, _ := claims["email_verified"].(bool)
 	c := Claims{
-		Issuer: g.service.apiBase(), Subject: text("sub"), Name: text("name"), Email: text("email"), EmailVerified: flag(verified),
+		Issuer: g.service.apiBase(), Subject: text("sub"), Name: text("name"), Email: text("email"), EmailVerified: boolean(verified),
 		FullName: text("name"), ProviderID: text("sub"), Custom: claims,
 	}
 	for _, own := range []string{"name", "sub", "email", "email_verified"} {

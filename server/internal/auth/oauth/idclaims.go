@@ -57,12 +57,12 @@ func accountOf(t *IDToken) (*Account, error) {
 
 func googleClaims(t *IDToken) (*Account, error) {
 	var c struct {
-		Name          string `json:"name"`
-		Picture       string `json:"picture"`
-		Email         string `json:"email"`
-		VerifiedEmail flag   `json:"verified_email"`
-		EmailVerified flag   `json:"email_verified"`
-		Domain        string `json:"hd"`
+		Name          string  `json:"name"`
+		Picture       string  `json:"picture"`
+		Email         string  `json:"email"`
+		VerifiedEmail boolean `json:"verified_email"`
+		EmailVerified boolean `json:"email_verified"`
+		Domain        string  `json:"hd"`
 	}
 	if err := json.Unmarshal(t.raw, &c); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func appleClaims(t *IDToken) (*Account, error) {
 	var c struct {
 		Email    string   `json:"email"`
 		AuthTime *float64 `json:"auth_time"`
-		Private  *flag    `json:"is_private_email"`
+		Private  *boolean `json:"is_private_email"`
 		Transfer string   `json:"transfer_sub"`
 	}
 	if err := json.Unmarshal(t.raw, &c); err != nil {
@@ -122,12 +122,12 @@ func appleClaims(t *IDToken) (*Account, error) {
 
 func linkedinClaims(t *IDToken) (*Account, error) {
 	var c struct {
-		Email    string `json:"email"`
-		Verified flag   `json:"email_verified"`
-		Family   string `json:"family_name"`
-		Given    string `json:"given_name"`
-		Locale   any    `json:"locale"`
-		Picture  string `json:"picture"`
+		Email    string  `json:"email"`
+		Verified boolean `json:"email_verified"`
+		Family   string  `json:"family_name"`
+		Given    string  `json:"given_name"`
+		Locale   any     `json:"locale"`
+		Picture  string  `json:"picture"`
 	}
 	if err := json.Unmarshal(t.raw, &c); err != nil {
 		return nil, err

@@ -203,19 +203,19 @@ func googleAccount(ctx context.Context, g *Grant) (*Account, error) {
 		return g.verified(ctx, issuerGoogle)
 	}
 	var u struct {
-		ID            string `json:"id"`
-		Name          string `json:"name"`
-		Picture       string `json:"picture"`
-		Email         string `json:"email"`
-		VerifiedEmail flag   `json:"verified_email"`
-		EmailVerified flag   `json:"email_verified"`
+		ID            string  `json:"id"`
+		Name          string  `json:"name"`
+		Picture       string  `json:"picture"`
+		Email         string  `json:"email"`
+		VerifiedEmail boolean `json:"verified_email"`
+		EmailVerified boolean `json:"email_verified"`
 	}
 	if err := g.get(ctx, "", &u); err != nil {
 		return nil, err
 	}
 	verified := bool(u.VerifiedEmail || u.EmailVerified)
 	return &Account{Emails: one(u.Email, verified), Claims: Claims{
-		Issuer: g.service.apiBase(), Subject: u.ID, Name: u.Name, Picture: u.Picture, Email: u.Email, EmailVerified: flag(verified),
+		Issuer: g.service.apiBase(), Subject: u.ID, Name: u.Name, Picture: u.Picture, Email: u.Email, EmailVerified: boolean(verified),
 		AvatarURL: u.Picture, FullName: u.Name, ProviderID: u.ID,
 	}}, nil
 }

@@ -34,24 +34,24 @@ type Claims struct {
 	IssuedAt float64  `json:"iat,omitempty"`
 	Expires  float64  `json:"exp,omitempty"`
 
-	Name              string `json:"name,omitempty"`
-	FamilyName        string `json:"family_name,omitempty"`
-	GivenName         string `json:"given_name,omitempty"`
-	MiddleName        string `json:"middle_name,omitempty"`
-	NickName          string `json:"nickname,omitempty"`
-	PreferredUsername string `json:"preferred_username,omitempty"`
-	Profile           string `json:"profile,omitempty"`
-	Picture           string `json:"picture,omitempty"`
-	Website           string `json:"website,omitempty"`
-	Gender            string `json:"gender,omitempty"`
-	Birthdate         string `json:"birthdate,omitempty"`
-	ZoneInfo          string `json:"zoneinfo,omitempty"`
-	Locale            string `json:"locale,omitempty"`
-	UpdatedAt         any    `json:"updated_at,omitempty"`
-	Email             string `json:"email,omitempty"`
-	EmailVerified     flag   `json:"email_verified"`
-	Phone             string `json:"phone,omitempty"`
-	PhoneVerified     flag   `json:"phone_verified"`
+	Name              string  `json:"name,omitempty"`
+	FamilyName        string  `json:"family_name,omitempty"`
+	GivenName         string  `json:"given_name,omitempty"`
+	MiddleName        string  `json:"middle_name,omitempty"`
+	NickName          string  `json:"nickname,omitempty"`
+	PreferredUsername string  `json:"preferred_username,omitempty"`
+	Profile           string  `json:"profile,omitempty"`
+	Picture           string  `json:"picture,omitempty"`
+	Website           string  `json:"website,omitempty"`
+	Gender            string  `json:"gender,omitempty"`
+	Birthdate         string  `json:"birthdate,omitempty"`
+	ZoneInfo          string  `json:"zoneinfo,omitempty"`
+	Locale            string  `json:"locale,omitempty"`
+	UpdatedAt         any     `json:"updated_at,omitempty"`
+	Email             string  `json:"email,omitempty"`
+	EmailVerified     boolean `json:"email_verified"`
+	Phone             string  `json:"phone,omitempty"`
+	PhoneVerified     boolean `json:"phone_verified"`
 
 	Custom map[string]any `json:"custom_claims,omitempty"`
 
@@ -88,12 +88,12 @@ func (a *audience) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]string)(a))
 }
 
-// flag is a boolean that some services write as text or number.
-type flag bool
+// boolean is a boolean that some services write as text or number.
+type boolean bool
 
 // UnmarshalJSON reads any of the forms; what is none of them is false, so that
 // an odd value never verifies an address.
-func (f *flag) UnmarshalJSON(raw []byte) error {
+func (f *boolean) UnmarshalJSON(raw []byte) error {
 	switch strings.ToLower(strings.Trim(string(raw), `"`)) {
 	case "true", "1":
 		*f = true
@@ -128,5 +128,5 @@ func (a *Account) Settle() {
 	if len(a.Emails) > 0 {
 		a.Claims.Email = e.Address
 	}
-	a.Claims.EmailVerified = flag(e.Verified)
+	a.Claims.EmailVerified = boolean(e.Verified)
 }
