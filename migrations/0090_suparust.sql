@@ -58,7 +58,7 @@ create or replace function suparust.stale() returns void
 
 -- Ends a transaction whose result has another number of rows than it must have.
 create or replace function suparust.expect_rows(n bigint, lo bigint, hi bigint) returns bigint
-  language plpgsql
+  language plpgsql cost 1
   as $fn$
   begin
     if n between lo and hi then

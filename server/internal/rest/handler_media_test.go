@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 )
@@ -234,16 +235,21 @@ func TestPlansOfHandlers(t *testing.T) {
 	c := f.anonymous()
 	c.get(t, "/pets", `Accept: application/vnd.pgrst.plan+json; for="text/html"`).wantCode(t, 406, "PGRST107")
 	f.configure(t, "db_plan_enabled", "true")
-	for _, q := range []struct{ path, accept, contentType string }{
-		{"/pets", `application/vnd.pgrst.plan+json; for="text/html"; options=verbose;`, `application/vnd.pgrst.plan+json; for="text/html"; options=verbose; charset=utf-8`},
-		{"/rpc/tag", `application/vnd.pgrst.plan+json; for="text/xml"; options=verbose`, `application/vnd.pgrst.plan+json; for="text/xml"; options=verbose; charset=utf-8`},
-		{"/birds.any", `application/vnd.pgrst.plan+json; for="un/known"`, `application/vnd.pgrst.plan+json; for="un/known"; charset=utf-8`},
+	for _, q := range []struct{ path, accept, contentType, body string }{
+		{"/pets", `application/vnd.pgrst.plan+json; for="text/html"; options=verbose;`, `application/vnd.pgrst.plan+json; for="text/html"; options=verbose; charset=utf-8`, "pet_page(ROW(pets.id, pets.name)::pets)"},
+		{"/rpc/tag", `application/vnd.pgrst.plan+json; for="text/xml"; options=verbose`, `application/vnd.pgrst.plan+json; for="text/xml"; options=verbose; charset=utf-8`, "tag.pgrst_scalar"},
+		{"/pets", `application/vnd.pgrst.plan+json; options=verbose`, `application/vnd.pgrst.plan+json; for="application/json"; options=verbose; charset=utf-8`,
+			"COALESCE(json_agg(ROW(pets.id, pets.name)), '[]'::json)"},
+		{"/birds.any", `application/vnd.pgrst.plan+json; for="un/known"`, `application/vnd.pgrst.plan+json; for="un/known"; charset=utf-8`, ""},
 	} {
 		r := c.get(t, q.path, "Accept: "+q.accept)
 		r.wantStatus(t, 200)
 		r.wantHeader(t, "Content-Type: "+q.contentType)
-		if len(r.body) == 0 || r.body[0] != '[' {
+		var plans []struct{ Plan struct{ Output []string } }
+		if err := json.Unmarshal(r.body, &plans); err != nil || len(plans) != 1 {
 			t.Errorf("%s: the plan is %q", q.path, r.body)
+		} else if out := plans[0].Plan.Output; q.body != "" && (len(out) < 3 || out[2] != q.body) {
+			t.Errorf("%s: the body is made by %v, want %s", q.path, out, q.body)
 		}
 	}
 	c.get(t, "/pets", `Accept: application/vnd.pgrst.plan; for="image/gif"`).wantCode(t, 406, "PGRST107")

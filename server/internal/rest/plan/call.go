@@ -39,7 +39,7 @@ func (p *planner) call() (*Plan, *request.Error) {
 	if limited && f.ReturnsSingle() {
 		return nil, singleWithMaxAffected()
 	}
-	pl.Main = pl.Media.render(p.callFrame(pl, tree, f, args, limited))
+	pl.render(p.callFrame(pl, tree, f, args, limited))
 	return pl, nil
 }
 
@@ -53,9 +53,9 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 	// a value is computed once: as a fence PostgreSQL may not call the function
 	// again for every use. Rows are left open so that SQL functions are inlined.
 	frame := &sqlast.Select{With: []sqlast.With{{Name: sourceName, Query: source, Materialized: f.ReturnsValue()}}}
-	rows := sourceName
+	rows, shown := sourceName, f.Name.Name
 	if !f.ReturnsValue() {
-		rows = rowsName
+		rows, shown = rowsName, ""
 		frame.With = append(frame.With, sqlast.With{Name: rowsName, Query: tree.query()})
 	}
 	var total sqlast.Expr
@@ -79,7 +79,7 @@ func (p *planner) callFrame(pl *Plan, tree *ReadPlan, f *catalog.Function, args 
 		body = pl.Media.body(rows, f)
 	}
 	frame.Output = result(total, page, nil, body, nil)
-	frame.From = []sqlast.From{rowsOf(rows)}
+	frame.From = []sqlast.From{rowsOf(rows, shown)}
 	p.stream(pl, frame, rows)
 	return frame
 }

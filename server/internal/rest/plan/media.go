@@ -153,12 +153,19 @@ func (p *planner) rows(a request.MediaType, tree *ReadPlan, f *catalog.Function)
 	return Media{}, false
 }
 
-// render writes the statement, or the request for its plan.
-func (m Media) render(q sqlast.Query) sqlast.Statement {
-	if m.Explain == nil {
-		return sqlast.Render(q)
+// render writes the statement, or the request for its plan. What is explained
+// of a read has no location, so that readers of plans find the body where
+// PostgREST has it.
+func (pl *Plan) render(frame *sqlast.Select) {
+	e := pl.Media.Explain
+	if e == nil {
+		pl.Main = sqlast.Render(frame)
+		return
 	}
-	return sqlast.Render(sqlast.Explain{Query: q, JSON: m.Explain.JSON, Options: m.Explain.Options})
+	if pl.Kind == Read || pl.Kind == CallFunction {
+		frame.Output = slices.Delete(frame.Output, ResultLocation, ResultLocation+1)
+	}
+	pl.Main = sqlast.Render(sqlast.Explain{Query: frame, JSON: e.JSON, Options: e.Options})
 }
 
 // body aggregates the rows of a common table expression into the finished body.

@@ -165,16 +165,17 @@ func (p *planner) read() (*Plan, *request.Error) {
 		body = media.body(sourceName, nil)
 	}
 	frame.Output = result(total, sqlast.CountAll{}, nil, body, nil)
-	frame.From = []sqlast.From{rowsOf(sourceName)}
+	frame.From = []sqlast.From{rowsOf(sourceName, "")}
 	p.stream(pl, frame, sourceName)
-	pl.Main = media.render(frame)
+	pl.render(frame)
 	return pl, nil
 }
 
-// rowsOf reads a common table expression under the name of the result row.
-func rowsOf(name string) sqlast.From {
+// rowsOf reads a common table expression under the name of the result row. In
+// plans it is shown by the other name, if that is given.
+func rowsOf(name, shown string) sqlast.From {
 	return sqlast.Sub{As: rowName, Query: &sqlast.Select{
-		Output: []sqlast.Output{{Expr: sqlast.Star{}}}, From: []sqlast.From{sqlast.Table{Ref: sqlast.Ref{Name: name}}}}}
+		Output: []sqlast.Output{{Expr: sqlast.Star{}}}, From: []sqlast.From{sqlast.Table{Ref: sqlast.Ref{Name: name}, As: shown}}}}
 }
 
 // total adds what the count preference asks for to the frame.

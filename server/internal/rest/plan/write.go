@@ -43,7 +43,7 @@ func (p *planner) write() (*Plan, *request.Error) {
 	if pl.Media, err = p.media(tree, nil); err != nil {
 		return nil, err
 	}
-	pl.Main = pl.Media.render(p.frame(pl, tree, statement))
+	pl.render(p.frame(pl, tree, statement))
 	return pl, nil
 }
 
@@ -64,7 +64,7 @@ func (p *planner) frame(pl *Plan, tree *ReadPlan, statement sqlast.Query) *sqlas
 		inserted = sqlast.AsBuiltin{Expr: setting(insertedSetting), Type: sqlast.TypeInt}
 	}
 	frame.Output = result(nil, p.page(pl), location, body, inserted)
-	frame.From = []sqlast.From{rowsOf(rows)}
+	frame.From = []sqlast.From{rowsOf(rows, "")}
 	return frame
 }
 
