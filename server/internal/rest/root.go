@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/suparust/suparust/server/internal/rest/openapi"
 	"github.com/suparust/suparust/server/internal/rest/request"
 	"github.com/suparust/suparust/server/internal/session"
@@ -57,6 +59,9 @@ func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, wh
 		if u.Path != "" {
 			options.BasePath = u.Path
 		}
+	}
+	if cfg.openAPI != "" && cfg.openAPI != "follow-privileges" && h.changed(ctx, cfg.snapshot) { // no statement guards these
+		return nil, &pgconn.PgError{Code: stateStale}
 	}
 	if cfg.openAPI == "disabled" {
 		return nil, &Error{Code: "PGRST126", Status: http.StatusNotFound, Message: "Root endpoint metadata is disabled"}
