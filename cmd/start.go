@@ -138,11 +138,11 @@ func (c startCommand) reload(ctx context.Context, a *app, s *settings, srv *serv
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			log.Error("the "+string(what)+" could not be read anew; what was in force stays", "error", err)
+			log.Error("reading the "+string(what)+" anew failed; what was in force stays", "error", err)
 		}
 		return
 	}
-	log.Info("the " + string(what) + " was read anew")
+	log.Info("read the " + string(what) + " anew")
 }
 
 // reloadKind is what a signal asks for.

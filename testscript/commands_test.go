@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,6 +26,7 @@ const patience = 60 * time.Second
 // commands are what scripts can say beside testscript's own.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"await":     await,
+	"awaittext": awaitText,
 	"awaitfile": awaitFile,
 	"exitcode":  exitCode,
 	"expand":    expand,
@@ -35,6 +37,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"occupy":    occupy,
 	"ownpid":    ownPID,
 	"readonly":  readOnly,
+	"signal":    sendSignal,
 }
 
 // setup gives a script free ports, $PORT and $PORT2, and the machine's cache of PostgreSQL binaries and templates.
@@ -114,6 +117,44 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		<-time.After(20 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not answer: %v", args[0], last)
+}
+
+// awaittext URL|FILE PATTERN waits until the URL answers, or the file has, a text that matches.
+func awaitText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaittext URL|FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var last string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if strings.HasPrefix(args[0], "http://") {
+			res, err := http.Get(args[0])
+			ts.Check(err)
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			ts.Check(err)
+			last = string(body)
+		} else {
+			last = ts.ReadFile(args[0])
+		}
+		if pattern.MatchString(last) {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s has %s", args[0], last)
+}
+
+// signal NAME PIDFILE sends USR1 or USR2 to the process of a PID file.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signal USR1|USR2 PIDFILE")
+	}
+	sig := map[string]syscall.Signal{"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}[args[0]]
+	pid, err := strconv.Atoi(strings.Fields(ts.ReadFile(args[1]))[0])
+	ts.Check(err)
+	ts.Check(syscall.Kill(pid, sig))
 }
 
 // awaitfile GLOB waits until a file matches.

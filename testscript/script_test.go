@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// TestScripts runs them all.
+//
+//covers:rest 241
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
