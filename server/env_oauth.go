@@ -13,7 +13,7 @@ import (
 // oauthSettings are about sign-in through outside services.
 var oauthSettings = []Setting{
 	{Name: "SUPARUST_OAUTH_FAKE", Default: "auto",
-		Help: "Sign-in providers that a page of the server stands in for: missing (enabled ones without a client id or a secret), all, off; auto is missing on loopback, else off.",
+		Help: "Sign-in providers that a page of the server stands in for: missing (enabled ones without a client id or a secret), all, off; auto is missing on loopback with the demo keys of a project, else off.",
 		set:  textSetting(func(c *Config) *string { return &c.Auth.OAuth.Fake })},
 	{Name: "SUPARUST_EXTERNAL_*", Aliases: []string{"GOTRUE_EXTERNAL_*"}, Default: "none", Secret: true,
 		Help: "A sign-in provider: SUPARUST_EXTERNAL_GOOGLE_ENABLED, and _CLIENT_ID (several parted by commas), _SECRET, _URL, _REDIRECT_URI, _SKIP_NONCE_CHECK, " +

@@ -42,7 +42,7 @@ type FakeOAuthUser = oauth.FakeUser
 // Which services are stood in for. Whoever reaches such a server can sign in as
 // anyone, so it must listen on loopback.
 const (
-	FakeOAuthAuto    = "auto"    // as missing on loopback, else as off
+	FakeOAuthAuto    = "auto"    // as missing on loopback with the public demo keys, which give everything away, else as off
 	FakeOAuthMissing = "missing" // enabled services that lack a client id or a secret
 	FakeOAuthAll     = "all"     // every enabled service
 	FakeOAuthOff     = "off"
@@ -87,7 +87,7 @@ func loopbackHost(host string) bool {
 // fakeOAuth stands in for services as the configuration says, nil for none.
 func (s *Server) fakeOAuth() *oauth.Fake {
 	mode := s.cfg.Auth.OAuth.Fake
-	if (mode == "" || mode == FakeOAuthAuto) && s.cfg.onLoopback() {
+	if (mode == "" || mode == FakeOAuthAuto) && s.cfg.onLoopback() && s.keys.JWTSecret == DemoJWTSecret {
 		mode = FakeOAuthMissing
 	}
 	if mode != FakeOAuthMissing && mode != FakeOAuthAll {

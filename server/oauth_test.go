@@ -14,6 +14,7 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
+//covers:auth 181
 func TestProviderSettings(t *testing.T) {
 	env := map[string]string{
 		"SUPARUST_EXTERNAL_GOOGLE_ENABLED": "true", "SUPARUST_EXTERNAL_GOOGLE_CLIENT_ID": "a, b", "SUPARUST_EXTERNAL_GOOGLE_SECRET": "s",
@@ -160,13 +161,25 @@ enabled = true
 	}
 }
 
-// TestFakeOAuthIsOff: without the fake nothing of it is served.
+// TestFakeOAuthIsOff: without the fake nothing of it is served, as on a server
+// with a secret of its own that nobody has asked for it.
 func TestFakeOAuthIsOff(t *testing.T) {
 	t.Parallel()
-	srv := suparusttest.Start(t, suparusttest.WithOAuth("google"), suparusttest.WithConfig(func(c *server.Config) { c.Auth.OAuth.Fake = server.FakeOAuthOff }))
-	srv.Client().Get(t, "/_suparust/oauth/google/authorize").WantStatus(t, 404)
-	r := srv.Client().Get(t, "/auth/v1/authorize?provider=google").WantStatus(t, 400)
-	if !strings.Contains(string(r.Body), "Unsupported provider: missing OAuth client ID") {
-		t.Errorf("%s", r.Body)
+	for name, change := range map[string]func(*server.Config){
+		"off": func(c *server.Config) { c.Auth.OAuth.Fake = server.FakeOAuthOff },
+		"own secret": func(c *server.Config) {
+			c.Auth.OAuth.Fake = server.FakeOAuthAuto
+			c.Keys = server.Keys{JWTSecret: "a secret of its own, with forty characters"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := suparusttest.Start(t, suparusttest.WithOAuth("google"), suparusttest.WithConfig(change))
+			srv.Client().Get(t, "/_suparust/oauth/google/authorize").WantStatus(t, 404)
+			r := srv.Client().Get(t, "/auth/v1/authorize?provider=google").WantStatus(t, 400)
+			if !strings.Contains(string(r.Body), "Unsupported provider: missing OAuth client ID") {
+				t.Errorf("%s", r.Body)
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/suparust/suparust/server/internal/auth/oauth"
 )
 
+//covers:auth 123 124
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, func(c *auth.Config) {
@@ -36,6 +37,12 @@ func TestAuthorize(t *testing.T) {
 		s.do(t, request{path: "/authorize?provider=github&invite_token=nothing"}).
 			refused(t, 404, "user_not_found", "User identified by token not found")
 	})
+	t.Run("the settings tell what is on", func(t *testing.T) {
+		external := s.do(t, request{path: "/settings"}).ok(t, 200).at("external").(map[string]any)
+		if external["github"] != true || external["gitlab"] != false || len(external) != 26 {
+			t.Errorf("%v", external)
+		}
+	})
 	t.Run("the way to the service", func(t *testing.T) {
 		at := parse(t, s.authorize(t, "provider=GitHub&scopes=repo,read:org&redirect_to=http://localhost:3000/x&login_hint=ann&nonce=n"+
 			"&state=evil&Client_ID=evil&redirect_uri=evil&response_type=token&code_verifier=evil&workos_provider=p"))
@@ -58,6 +65,7 @@ func TestAuthorize(t *testing.T) {
 	})
 }
 
+//covers:auth 79 125
 func TestSocialPKCE(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, nil)
@@ -111,6 +119,7 @@ func TestSocialPKCE(t *testing.T) {
 	})
 }
 
+//covers:auth 126
 func TestCallbackErrors(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, nil)
@@ -229,6 +238,7 @@ func TestSocialSignupsDisabled(t *testing.T) {
 	s.in(t, "github", oauth.FakeUser{Email: "old@off.test"})
 }
 
+//covers:auth 125
 func TestSocialInvite(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, confirming)

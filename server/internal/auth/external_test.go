@@ -122,6 +122,8 @@ func failed(t testing.TB, end *url.URL, name, code, description string) {
 
 // TestEveryProvider signs in through each service, twice: the second time it is
 // the same user.
+//
+//covers:auth 10 65 124 125 181
 func TestEveryProvider(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, nil)

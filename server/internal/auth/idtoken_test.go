@@ -58,6 +58,8 @@ func (i *idIssuer) sign(t testing.TB, c map[string]any) string {
 }
 
 // TestIDToken: tokens of keys that the configuration gives, for no network.
+//
+//covers:auth 23 80 81
 func TestIDToken(t *testing.T) {
 	t.Parallel()
 	iss, other := newIDIssuer(t), newIDIssuer(t)
@@ -227,6 +229,8 @@ type refusing struct{}
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, http.ErrServerClosed }
 
 // TestFakeIDToken: what the fake's own endpoint issues signs in.
+//
+//covers:auth 80
 func TestFakeIDToken(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, func(c *auth.Config) { c.OAuth.Providers["kakao"] = auth.OAuthProvider{} })

@@ -154,6 +154,8 @@ func TestAutoconfirmLinks(t *testing.T) {
 }
 
 // TestManualLinking is linkIdentity and unlinkIdentity.
+//
+//covers:auth 111 113
 func TestManualLinking(t *testing.T) {
 	t.Parallel()
 	s := startSocial(t, func(c *auth.Config) { c.Email.Notifications = map[string]bool{"identity_linked": true} })
@@ -218,6 +220,19 @@ func TestManualLinking(t *testing.T) {
 		failed(t, add(anon, "spotify", oauth.FakeUser{Email: "unverified@manual.test"}), "server_error", "email_not_confirmed",
 			"Unverified email with spotify. A confirmation email has been sent to your spotify email")
 		if got := s.summary(t, anon.id); !strings.HasPrefix(got, "unverified@manual.test unconfirmed") || !strings.HasSuffix(got, "spotify") {
+			t.Error(got)
+		}
+	})
+	t.Run("unlink, and the address left is another user's", func(t *testing.T) {
+		u := s.signUp(t, "conflict@manual.test")
+		add(u, "gitlab", oauth.FakeUser{Email: "taken@manual.test"})
+		id := s.value(t, `select id from auth.identities where provider = 'email' and user_id = $1`, u.id)
+		// the address of a user without identities, as seeds make them
+		s.exec(t, `insert into auth.users (instance_id, id, aud, role, email) values ('00000000-0000-0000-0000-000000000000', gen_random_uuid(), 'authenticated',
+			'authenticated', 'taken@manual.test')`)
+		s.as(t, u, "DELETE", "/user/identities/"+id, nil).
+			refused(t, 422, "email_conflict_identity_not_deletable", "Unable to unlink identity due to email conflict")
+		if got := s.summary(t, u.id); got != `conflict@manual.test confirmed password email ["email", "gitlab"] email,gitlab` {
 			t.Error(got)
 		}
 	})
