@@ -123,3 +123,20 @@ func TestBadSettingsAreUsageErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestFamiliesOfSettings: providers are named by their variables, in the
+// environment or in the file, also beside a project.
+func TestFamiliesOfSettings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, ".git/HEAD", "")
+	write(t, "supabase/config.toml", "[auth.external.github]\nenabled = true\nsecret = \"of the file\"\n")
+	write(t, ".env", "SUPARUST_EXTERNAL_GITHUB_CLIENT_ID=one,two\nSUPARUST_EXTERNAL_GOOGLE_ENABLED=true\n")
+	s, err := newApp(t, "", "SUPARUST_EXTERNAL_GOOGLE_ENABLED=false", "SUPARUST_EXTERNAL_GITHUB_SECRET=of the environment").settings(settingFlags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.config.Auth.OAuth.Providers
+	if g := p["github"]; !g.Enabled || len(g.ClientIDs) != 2 || g.Secret != "of the environment" || p["google"].Enabled || len(p) != 2 {
+		t.Errorf("%+v", p)
+	}
+}
