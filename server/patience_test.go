@@ -12,8 +12,6 @@ import (
 )
 
 // TestStalledBody sends each API the beginning of a body and no more.
-//
-//covers:rest 255
 func TestStalledBody(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()

@@ -142,3 +142,11 @@ func (r *result) wantText(t testing.TB, status int, body string) {
 		t.Errorf("body %q, want %q", r.body, body)
 	}
 }
+
+// decode reads a body that must be JSON into v.
+func decode(t testing.TB, body []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(body, v); err != nil {
+		t.Errorf("%v: %s", err, body)
+	}
+}

@@ -23,6 +23,8 @@ grant all on mine to anon, authenticated, service_role;
 
 // Requests of many callers at once over few connections see their own role,
 // claims, headers and rows, and nobody else's.
+//
+//covers:rest 204 207
 func TestCallersAreIsolated(t *testing.T) {
 	t.Parallel()
 	f := start(t, whoami)

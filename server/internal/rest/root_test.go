@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+//covers:rest 246 247
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	f := start(t, `comment on schema public is E'My API\nAll of it';

@@ -36,6 +36,8 @@ func TestDatabaseConfiguration(t *testing.T) {
 }
 
 // What SQL reads of the request, and that a role's settings apply.
+//
+//covers:rest 205 211
 func TestRequestIsVisibleToSQL(t *testing.T) {
 	t.Parallel()
 	f := start(t, `create function read(name text) returns text stable language sql as $$ select current_setting(name, true) $$;

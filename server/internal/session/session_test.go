@@ -69,6 +69,7 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
+//covers:rest 207
 func TestDo(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t, 1) // one connection: what one request leaves behind, the next one meets
