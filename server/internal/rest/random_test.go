@@ -27,7 +27,7 @@ type node struct {
 
 var nodes = map[string]node{
 	"users": {[]string{"id", "name"}, map[string]string{"rooms": "rooms", "messages!sender": "messages", "messages!messages_receiver_fk": "messages",
-		"badges": "badges", "best_friend": "users", "events": "events"}},
+		"badges": "badges", "best_friend": "users", "events": "events", "cards": "cards"}},
 	"rooms":        {[]string{"id", "slug", "owner_id"}, map[string]string{"messages": "messages", "users": "users", "owner_id": "users", "message_view": "message_view"}},
 	"messages":     {[]string{"id", "body", "sender", "receiver", "room_id"}, map[string]string{"sender": "users", "users!receiver": "users", "rooms": "rooms", "tags": "tags", "message_tags": "message_tags"}},
 	"tags":         {[]string{"id", "label"}, map[string]string{"messages": "messages", "message_tags": "message_tags"}},
@@ -37,6 +37,7 @@ var nodes = map[string]node{
 	"events":       {[]string{"id", "day", "user_id"}, map[string]string{"users": "users"}},
 	"orgs":         {[]string{"a", "b", "title"}, map[string]string{"staff": "staff"}},
 	"staff":        {[]string{"id", "org_a", "name"}, map[string]string{"orgs": "orgs"}},
+	"cards":        {[]string{"shade", "id", "user_id"}, map[string]string{"users": "users"}}, // shades are represented
 }
 
 func (g *generator) pick(list ...string) string { return list[g.IntN(len(list))] }
@@ -177,7 +178,7 @@ func (g *generator) request() (method, target, body string, header []string) {
 			target = "/rpc/" + g.pick("whole_messages", "one_message")
 		}
 	}
-	header = []string{"Accept: " + g.pick("*/*", "*/*", "*/*", "text/csv", "application/vnd.pgrst.object+json", "application/vnd.pgrst.array+json;nulls=stripped"),
+	header = []string{"Accept: " + g.pick("*/*", "*/*", "*/*", "text/csv", "text/x-list", "application/vnd.pgrst.object+json", "application/vnd.pgrst.array+json;nulls=stripped"),
 		"Prefer: tx=rollback, " + g.pick("return=representation", "return=representation", "return=minimal", "return=headers-only", "") + ", " +
 			g.pick("", "count=exact", "count=planned", "count=estimated") + ", " +
 			g.pick("", "resolution=merge-duplicates", "resolution=ignore-duplicates", "missing=default")}
@@ -190,7 +191,21 @@ func TestRandomRequestsMakeGoodSQL(t *testing.T) {
 	t.Parallel()
 	f := start(t, embedSchema+`
 		create function whole_messages() returns setof messages stable language sql as 'select * from messages';
-		create function one_message() returns messages stable language sql as 'select * from messages limit 1'`)
+		create function one_message() returns messages stable language sql as 'select * from messages limit 1';
+		create domain shade as text;
+		create function shade_out(shade) returns json immutable language sql as $$ select to_json('#' || $1) $$;
+		create function shade_in(text) returns shade immutable language sql as $$ select ltrim($1, '#')::shade $$;
+		create function shade_in(json) returns shade immutable language sql as $$ select shade_in($1 #>> '{}') $$;
+		create cast (shade as json) with function shade_out(shade) as implicit;
+		create cast (text as shade) with function shade_in(text) as implicit;
+		create cast (json as shade) with function shade_in(json) as implicit;
+		create table cards(shade shade primary key default 'dark', id int default 5, user_id int references users(id));
+		insert into cards values ('light', 1, 1), ('x', 2, null);
+		create domain "text/x-list" as text;
+		create function item(state text, next anyelement) returns "text/x-list" immutable language sql as $$ select (state || next::text)::"text/x-list" $$;
+		create aggregate list(anyelement) (sfunc = item, stype = "text/x-list", initcond = '');
+		create function user_item(state text, next users) returns "text/x-list" immutable language sql as $$ select (state || next.name)::"text/x-list" $$;
+		create aggregate user_list(users) (sfunc = user_item, stype = "text/x-list", initcond = 'users: ')`)
 	f.configure(t, "db_aggregates_enabled", "true")
 	f.configure(t, "db_tx_end", "rollback-allow-override")
 	c := f.as(t, "service_role", nil)
