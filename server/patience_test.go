@@ -12,6 +12,8 @@ import (
 )
 
 // TestStalledBody sends each API the beginning of a body and no more.
+//
+//covers:rest 255
 func TestStalledBody(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()

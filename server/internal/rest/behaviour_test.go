@@ -194,19 +194,6 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-func TestRequestLimits(t *testing.T) {
-	t.Parallel()
-	f := start(t, "create table t(id int)")
-	c := f.as(t, "service_role", nil)
-	c.get(t, "/t?id=in.("+strings.Repeat("1,", 30000)+"1)").wantStatus(t, 200)
-	c.get(t, "/t?a="+strings.Repeat("x", 70<<10)).wantCode(t, 414, "PGRST100")
-	c.get(t, "/t?or=("+strings.Repeat("and(", 100)+"id.eq.1"+strings.Repeat(")", 100)+")").wantCode(t, 400, "PGRST100")
-	c.post(t, "/t", `[`+strings.Repeat(`{"id":1},`, (64<<20)/9+1)+`{"id":1}]`).wantCode(t, 413, "PGRST102")
-	c.post(t, "/t", strings.Repeat("[", 100000)).wantCode(t, 400, "PGRST102")
-	deep := "/t?select=" + strings.Repeat("t(", 20) + strings.Repeat(")", 20)
-	c.get(t, deep).wantCode(t, 400, "PGRST100")
-}
-
 //covers:rest 186 187
 func TestExplain(t *testing.T) {
 	t.Parallel()

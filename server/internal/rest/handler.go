@@ -156,6 +156,9 @@ const (
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	h.watch()
+	if err := checkHeaders(r.Header); err != nil {
+		return err
+	}
 	ctx := r.Context()
 	snapshot, err := h.cache.Get(ctx)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 
 // An identifier is quoted just as the driver quotes one, whatever it holds,
 // but for a NUL byte, which ends it.
+//
+//covers:rest 252
 func FuzzIdent(f *testing.F) {
 	for _, s := range []string{"a", `a"b`, `"`, `""`, "a\x00b", "", "ü", "\\", "a'b", strings.Repeat("x", 100)} {
 		f.Add(s)
