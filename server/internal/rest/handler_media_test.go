@@ -3,6 +3,7 @@ package rest_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -269,4 +270,20 @@ func TestHandlersFollowTheSchema(t *testing.T) {
 	c.get(t, "/t", accept).wantText(t, 200, "* 1")
 	f.exec(t, `drop aggregate list(t)`)
 	c.get(t, "/t", accept).wantCode(t, 406, "PGRST107")
+}
+
+// What the page says works as it is written there.
+func TestMediaTypesPage(t *testing.T) {
+	t.Parallel()
+	sql := "create table pets(id int, name text, age int); insert into pets values (1, 'Rex', 5), (2, 'Ida', 1);"
+	for i, part := range strings.Split(readFile(t, "../../../docs/media-types.md"), "```") {
+		if block, ok := strings.CutPrefix(part, "sql\n"); ok && i%2 == 1 {
+			sql += block
+		}
+	}
+	c := start(t, sql+"create table walls(id int, paint colour); insert into walls values (1, 255)").anonymous()
+	c.get(t, "/pets?age=gt.3", "Accept: text/html").wantText(t, 200, "<li>Rex</li>")
+	c.get(t, "/rpc/page", "Accept: text/html").wantText(t, 200, "<h1>Hello</h1>")
+	c.get(t, "/walls?paint=eq.0000ff").want(t, 200, `[{"id":1,"paint":"#0000ff"}]`)
+	c.post(t, "/walls", `{"id":2,"paint":"#010203"}`, "Prefer: return=representation").want(t, 201, `[{"id":2,"paint":"#010203"}]`)
 }
