@@ -52,6 +52,7 @@ type Config struct {
 
 	Database DatabaseConfig
 	REST     RESTConfig
+	Limits   Limits
 	Auth     AuthConfig
 	Storage  StorageConfig
 	Mail     MailConfig
@@ -127,6 +128,9 @@ type DatabaseConfig struct {
 // RESTConfig is about /rest/v1. Settings of the database's login role win over
 // it.
 type RESTConfig = rest.Options
+
+// Limits bound what one REST request, and all together, may take of memory.
+type Limits = rest.Limits
 
 // AuthConfig is about /auth/v1. The zero value of every setting is what the
 // platform's local stack runs with.

@@ -225,7 +225,7 @@ func (d *database) openPools(c *Config) error {
 		return err
 	}
 	sc := c.sessions()
-	sc.ConnConfig = apiConfig
+	sc.ConnConfig, sc.MaxMessage = apiConfig, int(c.Limits.MaxResponse)
 	if d.cluster != nil {
 		sc.First = d.cluster.TakeConn()
 	}

@@ -109,6 +109,18 @@ func textSetting(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, v string) error { *field(c) = v; return nil }
 }
 
+// bytesSetting sets a size.
+func bytesSetting(field func(*Config) *int64) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n <= 0 {
+			return fmt.Errorf("%q is no number of bytes above 0", v)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
 func intSetting(field func(*Config) *int) func(*Config, string) error {
 	return func(c *Config, v string) error {
 		n, err := strconv.Atoi(v)

@@ -27,6 +27,12 @@ var restSettings = []Setting{
 		set: restSetting("db_hoisted_tx_settings")},
 	{Name: "SUPARUST_DB_PREPARED_STATEMENTS", Aliases: []string{"PGRST_DB_PREPARED_STATEMENTS"}, Default: "true", Help: "Prepare statements; false for poolers that give every transaction another connection.",
 		set: restSetting("db_prepared_statements")},
+	{Name: "SUPARUST_REST_MAX_BODY", Default: "67108864", Help: "Largest body of a REST request in bytes.",
+		set: bytesSetting(func(c *Config) *int64 { return &c.Limits.MaxBody })},
+	{Name: "SUPARUST_REST_MAX_RESPONSE", Default: "268435456", Help: "Largest body of a REST answer in bytes.",
+		set: bytesSetting(func(c *Config) *int64 { return &c.Limits.MaxResponse })},
+	{Name: "SUPARUST_REST_MAX_MEMORY", Default: "1073741824", Help: "What REST's large bodies and answers together may take of memory, in bytes; requests wait for their share.",
+		set: bytesSetting(func(c *Config) *int64 { return &c.Limits.MaxMemory })},
 	{Name: "SUPARUST_APP_SETTINGS_*", Aliases: []string{"PGRST_APP_SETTINGS_*"}, Default: "none", Secret: true, Help: "Setting app.settings.* of every REST transaction, for current_setting().",
 		setEach: func(c *Config, name, value string) error { return c.REST.SetApp(name, value) }},
 

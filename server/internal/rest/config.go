@@ -39,22 +39,13 @@ type Config struct {
 	// RememberedTokens bounds the tokens whose signature is remembered, where
 	// the database names a secret of its own.
 	RememberedTokens int
-	// MaxBody is the largest request body in bytes; 0 is 64 MiB.
-	MaxBody int64
-	// MaxResponse is the largest body of an answer in bytes; 0 is 256 MiB. That
-	// of an answer made in one piece is the DB's MaxMessage.
-	MaxResponse int64
+	Limits
 	// PublicURL is where clients reach the root; "" tells the address a client has used.
 	PublicURL string
 	// Now is the clock that tokens are judged by; nil is time.Now.
 	Now    func() time.Time
 	Logger *slog.Logger
 }
-
-const (
-	defaultMaxBody     = 64 << 20
-	defaultMaxResponse = 256 << 20
-)
 
 // config is what is in force: Options with the settings found in the database.
 type config struct {

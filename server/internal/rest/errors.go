@@ -114,6 +114,8 @@ func (h *Handler) translate(err error, authenticated bool) *Error {
 		return responseTooLarge(int64(answer.MaxExpectedBodyLen))
 	case errors.As(err, &streamed):
 		return responseTooLarge(streamed.limit)
+	case errors.Is(err, errMemory):
+		return memoryTimeout()
 	case errors.Is(err, session.ErrPoolTimeout):
 		return &Error{Code: "PGRST003", Status: http.StatusGatewayTimeout, Message: "Timed out acquiring connection from connection pool.", Cause: err}
 	case errors.As(err, &connect):

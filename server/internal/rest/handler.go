@@ -37,6 +37,7 @@ type Handler struct {
 	options atomic.Pointer[Options] // configured, before the database's
 	inForce atomic.Pointer[config]
 	zones   timezones
+	memory  *memory
 	spooled atomic.Int64 // bytes of answers in files, see spool
 	secret  ownSecret
 	loads   loads
@@ -59,19 +60,14 @@ func New(c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.MaxBody <= 0 {
-		c.MaxBody = defaultMaxBody
-	}
-	if c.MaxResponse <= 0 {
-		c.MaxResponse = defaultMaxResponse
-	}
+	c.Limits.complete()
 	if c.Channel == "" {
 		c.Channel = catalog.Channel
 	}
 	if c.RememberedTokens < 0 {
 		c.RememberedTokens = 0
 	}
-	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now}
+	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now, memory: newMemory(c.MaxMemory)}
 	if err := h.Reconfigure(c.Options); err != nil {
 		return nil, err
 	}
@@ -165,11 +161,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		traceBack(w, r, h.options.Load().TraceHeader)
 		return h.noSchema(err)
 	}
-	once := &bodyReader{w: w, r: r, limit: h.cfg.MaxBody}
+	once := &bodyReader{w: w, r: r, limit: h.cfg.MaxBody, hold: hold{of: h.memory}}
+	defer once.hold.release()
 	for range attempts {
 		cfg := h.config(snapshot)
 		traceBack(w, r, cfg.trace)
 		answer, authenticated, err := h.try(ctx, r, cfg, once)
+		if err == nil && len(answer.body) > smallHold {
+			err = once.hold.take(ctx, int64(len(answer.body)))
+		}
 		if err == nil {
 			answer.write(w, r)
 			return nil
@@ -208,6 +208,7 @@ type bodyReader struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	limit   int64
+	hold    hold
 	payload *request.Payload
 }
 
@@ -216,7 +217,8 @@ func (b *bodyReader) read(req *request.Request) error {
 		req.Payload = b.payload
 		return nil
 	}
-	if err := req.ReadBody(httpx.LimitBody(b.w, b.r, b.limit), b.r.ContentLength, b.limit); err != nil {
+	body := &heldBody{Reader: httpx.LimitBody(b.w, b.r, b.limit), ctx: b.r.Context(), hold: &b.hold}
+	if err := req.ReadBody(body, b.r.ContentLength, b.limit); err != nil {
 		return err
 	}
 	b.payload = req.Payload

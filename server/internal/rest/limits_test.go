@@ -82,7 +82,7 @@ func TestRequestLimits(t *testing.T) {
 func TestBodyLimits(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create table t(id int, s text); grant all on t to anon")
-	api, c := f.direct(t, session.Config{}, rest.Config{MaxBody: 1 << 20})
+	api, c := f.direct(t, session.Config{}, rest.Config{Limits: rest.Limits{MaxBody: 1 << 20}})
 	const csvType, formType = "Content-Type: text/csv", "Content-Type: application/x-www-form-urlencoded"
 	for _, b := range []struct {
 		name, body, header string
@@ -130,4 +130,32 @@ func TestBodyLimits(t *testing.T) {
 		})
 	}
 	c.post(t, "/t", `{"id":1}`).wantStatus(t, 201)
+}
+
+// Large bodies and answers wait for the memory of others, and get it.
+//
+//covers:rest 258
+func TestMemoryOfLargeRequests(t *testing.T) {
+	t.Parallel()
+	f := start(t, "create table t(s text); grant all on t to anon; create function large() returns text stable language sql as $$ select repeat('x', 20000000) $$")
+	api, c := f.direct(t, session.Config{}, rest.Config{Limits: rest.Limits{MaxMemory: 4 << 20}})
+	slow := dial(t, api, "GET /rpc/large HTTP/1.1\r\nHost: h\r\n\r\n")
+	head := make([]byte, 15)
+	if _, err := io.ReadFull(slow, head); err != nil || string(head) != "HTTP/1.1 200 OK" {
+		t.Fatal(string(head), err)
+	}
+	second := make(chan *result)
+	go func() { second <- c.post(t, "/t", `{"s":"`+strings.Repeat("x", 2<<20)+`"}`) }()
+	for range 10 { // what is small does not wait
+		c.post(t, "/t", `{"s":"small"}`).wantStatus(t, 201)
+	}
+	select {
+	case r := <-second:
+		t.Errorf("the second large request did not wait: %d", r.status)
+	default:
+	}
+	if _, err := io.CopyN(io.Discard, slow, 20_000_000); err != nil {
+		t.Fatal(err)
+	}
+	(<-second).wantStatus(t, 201)
 }

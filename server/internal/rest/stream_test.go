@@ -243,12 +243,12 @@ func TestSlowBodyHoldsNoConnection(t *testing.T) {
 func TestStreamedAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	f := start(t, streamSchema)
-	_, c := f.direct(t, session.Config{}, rest.Config{MaxResponse: 100 << 10})
+	_, c := f.direct(t, session.Config{}, rest.Config{Limits: rest.Limits{MaxResponse: 100 << 10}})
 	c.get(t, "/wide").wantCode(t, 500, "PGRSTX00")
 	if r := c.get(t, "/wide?id=lt.90"); r.status != 200 || len(r.body) < 90_000 {
 		t.Errorf("%d, %d bytes", r.status, len(r.body))
 	}
-	api, c := f.direct(t, session.Config{}, rest.Config{MaxResponse: 1 << 20})
+	api, c := f.direct(t, session.Config{}, rest.Config{Limits: rest.Limits{MaxResponse: 1 << 20}})
 	res, err := http.Get(api + "/wide")
 	if err != nil {
 		t.Fatal(err)
