@@ -66,7 +66,7 @@ func (c startCommand) Run(a *app) (err error) {
 			return err
 		}
 	}
-	if s.config.Keys.JWTSecret == "" {
+	if s.config.NeedsSecret() {
 		if err := s.environ.generateSecret(); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func (c statusCommand) Run(a *app) error {
 		}
 		return exitStatus(exitStopped)
 	}
-	keys, err := s.config.Keys.Complete()
+	keys, err := s.config.CompleteKeys()
 	if err != nil {
 		return err
 	}

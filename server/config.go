@@ -256,7 +256,7 @@ func (c *Config) validate() error {
 	if err := c.Mail.validate(); err != nil {
 		return err
 	}
-	if c.Keys.JWTSecret == "" {
+	if c.NeedsSecret() {
 		return errors.New("there is no JWT secret: set SUPARUST_JWT_SECRET to at least 32 characters")
 	}
 	if c.AdminPort < 0 || c.AdminPort > 65535 || c.AdminPort != 0 && c.AdminPort == c.Port {
@@ -269,6 +269,27 @@ func (c *Config) validate() error {
 		return err
 	}
 	return nil
+}
+
+// NeedsSecret tells that there is no JWT secret although there has to be one.
+// In front of a database that is served as it is found there may be none: then
+// every token is refused but those of the server's own Auth.
+func (c *Config) NeedsSecret() bool { return c.Keys.JWTSecret == "" && !c.plain() }
+
+// CompleteKeys are the keys with those that derive from the JWT secret.
+func (c *Config) CompleteKeys() (Keys, error) {
+	if c.Keys.JWTSecret == "" && c.plain() {
+		return c.Keys, nil
+	}
+	return c.Keys.Complete()
+}
+
+// secretKeys are the keys that the JWT secret holds.
+func (c *Config) secretKeys() (gateway.KeySet, error) {
+	if c.Keys.JWTSecret == "" && c.plain() {
+		return nil, nil
+	}
+	return c.Keys.Set()
 }
 
 func (c *Config) addr() string { return net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Port)) }

@@ -20,7 +20,9 @@ type keyring struct {
 func newKeyring(c *Config, secret gateway.KeySet) (*keyring, error) {
 	random := make([]byte, gateway.MinSecretBytes)
 	_, _ = rand.Read(random) // never fails since Go 1.24
-	k := &keyring{verifier: gateway.NewVerifier(nil), tokens: &gateway.Signer{}, urls: &gateway.Signer{}, own: gateway.SecretKey(string(random))}
+	own := gateway.SecretKey(string(random))
+	own.Own = true
+	k := &keyring{verifier: gateway.NewVerifier(nil), tokens: &gateway.Signer{}, urls: &gateway.Signer{}, own: own}
 	return k, k.set(c, secret)
 }
 
@@ -36,7 +38,7 @@ func (k *keyring) set(c *Config, secret gateway.KeySet) error {
 	if len(shared) == 0 {
 		shared = gateway.KeySet{k.own}
 		all = append(all, k.own)
-		c.Logger.Warn("the JWT secret is no shared one: signed URLs, and tokens of Auth where there is no signing key, end with this process, and API keys are only those that are set")
+		c.Logger.Warn("there is no shared JWT secret: signed URLs, and tokens of Auth where there is no signing key, end with this process, and API keys are only those that are set")
 	}
 	if err := k.tokens.SetKeys(all); err != nil {
 		return err

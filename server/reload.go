@@ -26,11 +26,11 @@ func (s *Server) Reconfigure(ctx context.Context, c Config) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	secret, err := c.Keys.Set()
+	secret, err := c.secretKeys()
 	if err != nil {
 		return err
 	}
-	keys, err := c.Keys.Complete()
+	keys, err := c.CompleteKeys()
 	if err != nil {
 		return err
 	}

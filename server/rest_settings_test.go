@@ -325,7 +325,7 @@ func TestOpenAPISettings(t *testing.T) {
 	if d = read(); d.Host == "api.example.com" {
 		t.Error("an address that cannot be is used")
 	}
-	a.inDatabase(t, "db_root_spec", "root")
+	a.inDatabase(t, "db_root_spec", "public.root")
 	var root map[string]string
 	if err := json.Unmarshal(a.get(t, "/").WantStatus(t, 200).Body, &root); err != nil || root["root"] != "anon" {
 		t.Errorf("%v, %v", root, err)

@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/suparust/suparust/server"
+	"github.com/suparust/suparust/suparusttest"
 )
 
 const whoami = "create function whoami() returns text stable language sql as 'select current_user::text';"
@@ -258,4 +260,39 @@ func TestClaims(t *testing.T) {
 	a.inDatabase(t, "jwt_secret_is_base64", "1")
 	wantBody(t, a.get(t, "/rpc/whoami", bearer(t, jwt.SigningMethodHS256, own, "", app("authenticated"))), 200, `"authenticated"`)
 	wantError(t, a.get(t, "/rpc/whoami", a.as(t, app("authenticated"))), 401, "PGRST301", "No suitable key or wrong key type")
+}
+
+// In front of a database that is served as it is found there need not be a
+// secret. Then tokens cannot be judged.
+func TestNoSecret(t *testing.T) {
+	t.Parallel()
+	a := restServer(t, whoami, nil)
+	u, err := url.Parse(a.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	u.User = url.UserPassword("authenticator", password)
+	c := server.DefaultConfig()
+	c.Ephemeral()
+	c.Database.URL, c.Keys = u.String(), server.Keys{}
+	if _, err := server.New(c); err == nil || !strings.Contains(err.Error(), "SUPARUST_JWT_SECRET") {
+		t.Errorf("the platform without a secret: %v", err)
+	}
+	c.Plain()
+	c.REST.AnonRole = "anon"
+	s, stop := serve(t, c)
+	defer stop()
+	plain := &restAPI{&suparusttest.Server{URL: s.URL()}}
+	wantBody(t, plain.get(t, "/rpc/whoami"), 200, `"anon"`)
+	for _, header := range []string{a.as(t, jwt.MapClaims{"role": "authenticated"}), "Authorization: Bearer ", "Authorization: Bearer a.b"} {
+		wantError(t, plain.get(t, "/rpc/whoami", header), 500, "PGRST300", "Server lacks JWT secret")
+	}
+	// the database may bring one
+	a.Exec(t, "alter role authenticator set pgrst.jwt_secret = '"+a.JWTSecret+"'")
+	if err := s.ReloadSchema(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantBody(t, plain.get(t, "/rpc/whoami", a.as(t, jwt.MapClaims{"role": "authenticated"})), 200, `"authenticated"`)
+	wantError(t, plain.get(t, "/rpc/whoami", "Authorization: Bearer a.b"), 401, "PGRST301", "Expected 3 parts in JWT; got 2")
 }

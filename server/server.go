@@ -66,11 +66,11 @@ func New(c Config) (*Server, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	secret, err := c.Keys.Set()
+	secret, err := c.secretKeys()
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.Keys.Complete()
+	keys, err := c.CompleteKeys()
 	if err != nil {
 		return nil, err
 	}

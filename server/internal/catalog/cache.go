@@ -30,15 +30,28 @@ func (c *Cache) Get(ctx context.Context) (*Snapshot, error) {
 // several callers with the same old one loads and the others get its result.
 // A load that fails leaves the current snapshot in place.
 func (c *Cache) Reload(ctx context.Context, old *Snapshot) (*Snapshot, error) {
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := c.take(ctx); err != nil {
+		return nil, err
 	}
 	defer func() { <-c.turn }()
 	if s := c.current.Load(); s != nil && s != old {
 		return s, nil
 	}
+	return c.fill(ctx)
+}
+
+// take waits for the turn to load.
+func (c *Cache) take(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fill loads a snapshot and makes it the current one. The turn is taken.
+func (c *Cache) fill(ctx context.Context) (*Snapshot, error) {
 	s, err := c.load(ctx)
 	if err != nil {
 		return nil, err
@@ -47,8 +60,13 @@ func (c *Cache) Reload(ctx context.Context, old *Snapshot) (*Snapshot, error) {
 	return s, nil
 }
 
-// Refresh loads a snapshot whatever the current one is.
+// Refresh loads a snapshot whatever the current one is. The load begins after
+// the call: one that is under way may have read what the caller knows to be old.
 func (c *Cache) Refresh(ctx context.Context) error {
-	_, err := c.Reload(ctx, c.current.Load())
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	defer func() { <-c.turn }()
+	_, err := c.fill(ctx)
 	return err
 }

@@ -78,3 +78,36 @@ func TestFailedReloadKeepsTheSnapshot(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Refresh never takes the result of a load that began before it.
+func TestRefreshLoadsItself(t *testing.T) {
+	ctx := context.Background()
+	var loads atomic.Int64
+	entered, leave := make(chan struct{}, 2), make(chan struct{})
+	c := NewCache(func(context.Context) (*Snapshot, error) {
+		n := loads.Add(1)
+		entered <- struct{}{}
+		<-leave
+		return &Snapshot{Version: n}, nil
+	})
+	first := make(chan error, 1)
+	go func() { _, err := c.Get(ctx); first <- err }()
+	<-entered
+	second := make(chan error, 1)
+	go func() { second <- c.Refresh(ctx) }()
+	close(leave)
+	for _, err := range []error{<-first, <-second} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if s, err := c.Get(ctx); err != nil || s.Version != 2 {
+		t.Errorf("version %d, %v", s.Version, err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	c.turn <- struct{}{}
+	if err := c.Refresh(cancelled); err == nil {
+		t.Error("a refresh that was given up says that it is done")
+	}
+}

@@ -97,6 +97,12 @@ func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 	if out.hoisted == nil {
 		out.hoisted = defaultHoisted
 	}
+	if i := strings.LastIndexByte(out.rootFn, '.'); i >= 0 {
+		out.rootFn = out.rootFn[i+1:] // it is one of the request's schema
+	}
+	if out.openAPI == "disabled" {
+		out.rootFn = ""
+	}
 	if out.proxy == "" {
 		out.proxy = h.cfg.PublicURL
 	}
