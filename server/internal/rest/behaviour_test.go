@@ -230,6 +230,8 @@ func TestExplain(t *testing.T) {
 }
 
 // A client that goes away takes its statement with it.
+//
+//covers:rest 259
 func TestDisconnectCancelsTheStatement(t *testing.T) {
 	t.Parallel()
 	f := start(t, "create function wait_long() returns int volatile language sql as 'select 1 from pg_sleep(60)'")
