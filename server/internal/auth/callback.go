@@ -175,7 +175,7 @@ func (h *Handler) finishExternal(r *http.Request, f *externalFlow, params url.Va
 			return tx.exec("Error updating flow state", `
 				update auth.flow_state set user_id = $2, provider_access_token = $3, provider_refresh_token = $4,
 				  auth_code_issued_at = $5, updated_at = $5 where id = $1`,
-				f.ID, u.ID, grant.AccessToken, grant.RefreshToken, tx.now)
+				f.ID, u.ID, cleanText(grant.AccessToken, maxBody), cleanText(grant.RefreshToken, maxBody), tx.now)
 		}
 		if res, err = tx.signIn(u.ID, methodOAuth); err != nil {
 			return err

@@ -120,6 +120,65 @@ func failed(t testing.TB, end *url.URL, name, code, description string) {
 	}
 }
 
+// TestApple: Apple sends its users back with a form, and tells their name in it
+// and nowhere else.
+func TestApple(t *testing.T) {
+	t.Parallel()
+	s := startSocial(t, nil)
+	if err := s.fake.Next("apple", oauth.FakeUser{Email: "ann@apple.test", Name: "Ann Lee", Claims: map[string]any{"is_private_email": "true"}}); err != nil {
+		t.Fatal(err)
+	}
+	at := s.authorize(t, "provider=apple&nonce=dropped")
+	if q := parse(t, at).Query(); q.Get("response_mode") != "form_post" || q.Has("nonce") {
+		t.Errorf("leads to %s", at)
+	}
+	form := s.visit(t, at).Query()
+	r := s.do(t, request{method: "POST", path: "/callback", body: form.Encode(), token: "none",
+		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}).ok(t, 302)
+	v := fragment(t, parse(t, r.header.Get("Location")))
+	u := s.do(t, request{path: "/user", token: v.Get("access_token")}).ok(t, 200)
+	if u.text("user_metadata.full_name") != "Ann Lee" || u.text("user_metadata.custom_claims.is_private_email") != "true" {
+		t.Errorf("the user is %s", u.raw)
+	}
+	again := s.do(t, request{path: "/callback?" + form.Encode(), token: "none"}).ok(t, 303)
+	if got := parse(t, again.header.Get("Location")).Query().Get("error_description"); got != "OAuth state not found or expired" {
+		t.Errorf("the second time: %s", got)
+	}
+	form.Set("user", "{")
+	form.Set("state", parse(t, s.authorize(t, "provider=apple")).Query().Get("state"))
+	if err := s.fake.Next("apple", oauth.FakeUser{}); err != nil {
+		t.Fatal(err)
+	}
+	form.Set("code", s.visit(t, s.authorize(t, "provider=apple")).Query().Get("code"))
+	failed(t, s.back(t, parse(t, callbackBase+"/callback?"+form.Encode())), "server_error", "unexpected_failure",
+		"Error getting user profile from external provider")
+}
+
+// FuzzCallback sends browsers back with anything: they always end at the site.
+func FuzzCallback(f *testing.F) {
+	s := startSocial(f, nil)
+	for _, q := range []string{"", "state=x", "state=" + gone, "state={" + gone + "}&code=c", "state=%00&error=x", "state=urn:uuid:" + gone, "state=a;b&%zz"} {
+		f.Add(q, false)
+		f.Add(q, true)
+	}
+	f.Fuzz(func(t *testing.T, query string, post bool) {
+		if _, err := url.ParseRequestURI("/callback?" + query); err != nil || strings.ContainsFunc(query, func(c rune) bool { return c <= ' ' || c == '#' || c > '~' }) {
+			t.Skip() // no client sends it
+		}
+		q := request{path: "/callback?" + query, token: "none"}
+		if post {
+			q = request{method: "POST", path: "/callback", body: query, token: "none", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}
+		}
+		r := s.do(t, q)
+		if r.status == 400 && post && r.header.Get("Location") == "" {
+			return // a form that is none
+		}
+		if to := r.header.Get("Location"); r.status != 303 || !strings.HasPrefix(to, site+"?error=invalid_request&error_code=bad_oauth_") {
+			t.Errorf("%d %s", r.status, to)
+		}
+	})
+}
+
 // TestEveryProvider signs in through each service, twice: the second time it is
 // the same user.
 //

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/suparust/suparust/server/internal/gateway"
 )
 
 func newTestFake(t *testing.T, now func() time.Time) (*Fake, *Services) {
@@ -140,6 +142,49 @@ func TestFakeCodes(t *testing.T) {
 	}
 	if w := f.try("POST", "/google/token", "grant_type=refresh_token"); w.Code != 400 {
 		t.Errorf("another grant: %d", w.Code)
+	}
+}
+
+// TestFakeBesideReal: where only the secret is missing, ID tokens of the real
+// service sign in beside those of the fake.
+func TestFakeBesideReal(t *testing.T) {
+	real, local := NewFake("http://real.test", FakeAll, nil), NewFake("http://fake.test", FakeMissing, nil)
+	s, err := NewServices(Options{Fake: local, Transport: fakeIssuers{real}, Providers: map[string]Config{
+		"google": {Enabled: true, ClientIDs: []string{"web"}}, "kakao": {Enabled: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	real.keys()
+	signer, err := gateway.NewSigner(gateway.KeySet{{ID: "", Algorithm: "ES256", Sign: real.key, Verify: &real.key.PublicKey}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func(issuer string) string {
+		tok, err := signer.Sign(map[string]any{"iss": issuer, "sub": "1", "exp": time.Now().Add(time.Hour).Unix()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok
+	}
+	if _, err := s.VerifyIDToken(t.Context(), "google", issuerGoogle, token(issuerGoogle), ""); err != nil {
+		t.Error("the real service's:", err)
+	}
+	if _, err := s.VerifyIDToken(t.Context(), "kakao", issuerKakao, token(issuerKakao), ""); err == nil {
+		t.Error("a service without any client takes a real token")
+	}
+	fakes, err := local.idToken("google", Config{}, FakeUser{}.complete("google"), "web", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.VerifyIDToken(t.Context(), "google", issuerGoogle, fakes, ""); err != nil {
+		t.Error("the fake's:", err)
+	}
+	others, err := real.idToken("google", Config{}, FakeUser{}.complete("google"), "web", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.VerifyIDToken(t.Context(), "google", issuerGoogle, others, ""); err == nil {
+		t.Error("another server's fake is taken")
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Services) VerifyIDToken(ctx context.Context, name, issuer, token, acces
 			return nil, err
 		}
 		return s.judge(claims, issuer, token, accessToken)
-	case s.fake != nil && s.fake.StandsIn(name, c):
+	case s.fake != nil && s.fake.signs(name, c, token):
 		from = s.fake.issuers()
 	}
 	claims, err := from.verify(ctx, issuer, token)
@@ -110,19 +110,9 @@ func isApple(issuer string) bool { return issuer == issuerApple || issuer == iss
 // hashFits reports whether at_hash is that of the access token: the left half of
 // its digest, by the algorithm that the ID token is signed with.
 func hashFits(token, hash, accessToken string) bool {
-	head, _, _ := strings.Cut(token, ".")
-	raw, err := base64.RawURLEncoding.DecodeString(head)
-	if err != nil {
-		return false
-	}
-	var h struct {
-		Alg string `json:"alg"`
-	}
-	if json.Unmarshal(raw, &h) != nil {
-		return false
-	}
+	alg, _ := headOf(token)
 	var sum []byte
-	switch h.Alg {
+	switch alg {
 	case "RS256", "ES256":
 		d := sha256.Sum256([]byte(accessToken))
 		sum = d[:]
@@ -134,6 +124,23 @@ func hashFits(token, hash, accessToken string) bool {
 	}
 	want := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	return subtle.ConstantTimeCompare([]byte(want), []byte(hash)) == 1
+}
+
+// headOf reads the algorithm and the key's id of a token.
+func headOf(token string) (alg, kid string) {
+	head, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return "", ""
+	}
+	var h struct {
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+	}
+	if json.Unmarshal(raw, &h) != nil {
+		return "", ""
+	}
+	return h.Alg, h.Kid
 }
 
 // IssuerOf reads the issuer of a token that is not verified yet.
