@@ -27,6 +27,14 @@ A project's ` + "`config.toml`" + ` is used when it is found from the working di
 ports, keys and password of Supabase's local stack and listens on loopback, because those keys are public. The shared
 names of the third column are read only where there is no project.
 
+Truth values are true, false, yes, no, on, off or a number, which is true above 0. The settings of REST from
+` + "`SUPARUST_DB_SCHEMAS` to `SUPARUST_SERVER_TIMING_ENABLED` that have a name `PGRST_X`, but those of the application, may stand in the\ndatabase, too, as `pgrst.x`" + ` of the login role (` + "`alter role authenticator set pgrst.db_max_rows = '100'`" + `), and win there; so may
+` + "`pgrst.jwt_secret`" + `, for REST alone. They are read with the schema, and after ` + "`notify pgrst, 'reload config'`" + `.
+
+SIGUSR1 lets a running server read the schema anew. SIGUSR2 lets it read the environment file, the files behind @ and the
+database's settings anew, and puts in force what they say of REST, of the JWT secret and of the API keys; the rest of it
+takes a restart. Where a setting cannot be, everything stays as it was and the log says why.
+
 | setting | default | also read as | what it does |
 | --- | --- | --- | --- |
 `)
