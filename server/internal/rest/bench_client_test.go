@@ -85,7 +85,8 @@ type call struct {
 	header         http.Header
 	body           string
 	status         int
-	want           string // the answer's body, where it is always the same
+	want           string  // the answer's body, where it is always the same
+	aim            float64 // requests a second of eight clients
 }
 
 // bytes is the call as it is sent. A %d in its target or its body is a number

@@ -33,8 +33,12 @@ func (h *Handler) caller(r *http.Request, c *config) (*caller, error) {
 		var err error
 		if claims, err = c.verifier.Verify(cred.Token); err == nil {
 			refused = nil
-		} else if !errors.As(err, &refused) {
-			return nil, err
+		} else {
+			var te *gateway.TokenError
+			if !errors.As(err, &te) {
+				return nil, err
+			}
+			refused = te
 		}
 	}
 	if refused != nil {
@@ -45,7 +49,7 @@ func (h *Handler) caller(r *http.Request, c *config) (*caller, error) {
 		if out.role == "" {
 			return nil, anonymousDisabled()
 		}
-		out.claims = claimsWithRole(nil, out.role)
+		out.claims = c.anonClaims
 		return out, nil
 	}
 	if err := checkTimes(claims, h.now()); err != nil {

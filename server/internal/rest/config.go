@@ -53,6 +53,7 @@ type config struct {
 	snapshot    *catalog.Snapshot
 	schemas     []string
 	anonRole    string
+	anonClaims  []byte // of requests without a token
 	maxRows     int
 	safeUpdate  bool
 	aggregates  bool
@@ -94,6 +95,7 @@ func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 	out.origins, out.trace, out.timing, out.unprepared = o.CORSOrigins, o.TraceHeader, o.ServerTiming, o.Unprepared
 	out.rollback = strings.HasPrefix(o.TxEnd, "rollback")
 	out.allowTx = strings.HasSuffix(o.TxEnd, "-allow-override")
+	out.anonClaims = claimsWithRole(nil, out.anonRole)
 	if out.hoisted == nil {
 		out.hoisted = defaultHoisted
 	}

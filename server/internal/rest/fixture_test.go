@@ -96,13 +96,24 @@ func (f *fixture) connConfig(t testing.TB, user string) *pgx.ConnConfig {
 // socket connects as the role postgres over the unix socket that the server uses.
 func (f *fixture) socket(t testing.TB) *pgx.Conn {
 	t.Helper()
-	config := f.connConfig(t, "postgres")
-	config.Host = strings.Split(f.value(t, "show unix_socket_directories"), ",")[0]
-	config.TLSConfig, config.Fallbacks = nil, nil
-	conn, err := pgx.ConnectConfig(context.Background(), config)
+	return f.socketAs(t, "postgres")
+}
+
+// socketAs is socket as another role.
+func (f *fixture) socketAs(t testing.TB, user string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(context.Background(), f.socketConfig(t, user))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
 	return conn
+}
+
+func (f *fixture) socketConfig(t testing.TB, user string) *pgx.ConnConfig {
+	t.Helper()
+	config := f.connConfig(t, user)
+	config.Host = strings.Split(f.value(t, "show unix_socket_directories"), ",")[0]
+	config.TLSConfig, config.Fallbacks = nil, nil
+	return config
 }

@@ -19,7 +19,10 @@ func traceBack(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 // negotiated are the headers of a request that an answer depends on.
-var negotiated = []string{"Accept, Prefer, Range"}
+var (
+	negotiated       = []string{"Accept, Prefer, Range"}
+	negotiatedOrigin = []string{"Origin", negotiated[0]}
+)
 
 // writeVary tells caches what the answer depends on, where the database's
 // functions have not said so themselves. What stands in head already stays.
@@ -27,6 +30,8 @@ func writeVary(head http.Header, before, own []string) {
 	switch {
 	case own == nil && before == nil:
 		head["Vary"] = negotiated
+	case own == nil && len(before) == 1 && before[0] == "Origin":
+		head["Vary"] = negotiatedOrigin
 	case own == nil:
 		head["Vary"] = append(before[:len(before):len(before)], negotiated...)
 	case before != nil:

@@ -249,7 +249,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	settings := h.settings(r, cfg, who, req, p)
 	options := session.Options{ReadOnly: p.ReadOnly, Isolation: isolation(cfg, who, p),
 		Rollback: req.Prefs.Tx == request.TxRollback || req.Prefs.Tx == 0 && cfg.rollback}
-	var statements []session.Statement
+	statements := make([]session.Statement, 0, 3)
 	main := 0
 	if cfg.preRequest != "" {
 		statements = append(statements, session.Statement{SQL: "select " + functionName(cfg.preRequest) + "()"})

@@ -257,6 +257,9 @@ func (a *answer) location(req *request.Request, pairs []byte) error {
 // appliedPreferences lists the preferences that had a meaning for the request.
 func appliedPreferences(req *request.Request, p *plan.Plan, cfg *config) string {
 	prefs := &req.Prefs
+	if prefs.None() {
+		return ""
+	}
 	var applied []string
 	add := func(given bool, text string) {
 		if given {

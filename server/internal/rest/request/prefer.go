@@ -104,6 +104,12 @@ type Preferences struct {
 	Unknown []string
 }
 
+// None is true when no preference with a meaning was given.
+func (p *Preferences) None() bool {
+	return p.Resolution == 0 && p.Return == 0 && p.Count == 0 && p.Missing == 0 && p.Handling == 0 && p.Tx == 0 &&
+		p.Timezone == "" && !p.HasMaxAffected
+}
+
 // ParsePreferences reads the Prefer headers; the first item of each kind
 // wins. tx items count only when allowTx is set.
 func ParsePreferences(h http.Header, allowTx bool) (Preferences, *Error) {
