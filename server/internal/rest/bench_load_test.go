@@ -41,7 +41,7 @@ var loadCalls = []struct {
 		body: `{"id":%d,"owner":"me","body":"a short note"}`, status: 201, aim: 5000}},
 	{"PostBulk", call{method: "POST", target: "/notes?columns=id,owner,body", header: http.Header{"Prefer": {"resolution=merge-duplicates"}},
 		body: `[{"id":-1,"owner":"me","body":"one"},{"id":-2,"owner":"me","body":"two"},{"id":-3,"owner":"me","body":"three"},` +
-			`{"id":-4,"owner":"me","body":"four"},{"id":-5,"owner":"me","body":"five"}]`, status: 201}},
+			`{"id":-4,"owner":"me","body":"four"},{"id":-5,"owner":"me","body":"five"}]`, status: 200}},
 	{"Put", call{method: "PUT", target: "/notes?id=eq.-4711", body: `{"id":-4711,"owner":"me","body":"put"}`, status: 204}},
 	{"Patch", call{method: "PATCH", target: "/notes?id=eq.-4712", body: `{"body":"patched"}`, status: 204}},
 	{"Delete", call{method: "DELETE", target: "/gone?id=eq.%d", status: 204}},
