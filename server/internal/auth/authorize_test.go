@@ -3,6 +3,7 @@ package auth_test
 import (
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,6 +110,36 @@ func TestSocialPKCE(t *testing.T) {
 		at := parse(t, s.do(t, request{path: "/callback?" + from.RawQuery}).ok(t, 303).header.Get("Location"))
 		if at.Query().Get("error_code") != "flow_state_already_used" || at.Query().Get("error_description") != "State has already been used" {
 			t.Errorf("leads to %s", at)
+		}
+	})
+	t.Run("a state is used once, even at once", func(t *testing.T) {
+		for _, q := range []string{query, ""} {
+			at := s.authorize(t, "provider=github"+q+"&login_hint=ann%40pkce.test")
+			froms := make([]*url.URL, 4) // each with a code that is good
+			for i := range froms {
+				froms[i] = s.visit(t, at)
+			}
+			got := make([]string, len(froms))
+			var wg sync.WaitGroup
+			for i, from := range froms {
+				wg.Go(func() {
+					r := s.do(t, request{path: "/callback?" + from.RawQuery, token: "none"})
+					got[i] = r.header.Get("Location")
+				})
+			}
+			wg.Wait()
+			in := 0
+			for _, to := range got {
+				switch u := parse(t, to); {
+				case u.Query().Has("code"), strings.HasPrefix(u.Fragment, "access_token="):
+					in++
+				case u.Query().Get("error_code") != "flow_state_already_used" && u.Query().Get("error_code") != "bad_oauth_state":
+					t.Errorf("leads to %s", to)
+				}
+			}
+			if in != 1 {
+				t.Errorf("%d of %d were let in", in, len(got))
+			}
 		}
 	})
 	t.Run("a code expires", func(t *testing.T) {
