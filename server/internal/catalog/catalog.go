@@ -98,6 +98,8 @@ type Column struct {
 	Number int16
 	// Type is the column's declared type.
 	Type Text
+	// Base is Type, of a domain what it is over.
+	Base Text
 	// JSON is true for json and jsonb, TSVector for tsvector, also under domains.
 	JSON, TSVector bool
 	NotNull        bool

@@ -52,10 +52,11 @@ type loader struct {
 }
 
 type domain struct {
-	name    string
-	base    uint32
-	deflt   string
-	hasText bool
+	name     string
+	base     uint32
+	baseName string
+	deflt    string
+	hasText  bool
 }
 
 type typeInfo struct {
@@ -181,7 +182,7 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 func (l *loader) readDomains() {
 	l.domains = map[uint32]domain{}
 	for _, r := range l.raw[domainsSQL] {
-		l.domains[oid(r[0])] = domain{base: oid(r[1]), deflt: string(r[2]), hasText: r[2] != nil, name: string(r[3])}
+		l.domains[oid(r[0])] = domain{base: oid(r[1]), deflt: string(r[2]), hasText: r[2] != nil, baseName: string(r[4]), name: string(r[3])}
 	}
 }
 
@@ -205,6 +206,19 @@ func (l *loader) baseType(t uint32) uint32 {
 	return t
 }
 
+// baseName is the name of what a domain is over.
+func (l *loader) baseName(t uint32) string {
+	name := ""
+	for range 32 {
+		d, ok := l.domains[t]
+		if !ok {
+			break
+		}
+		t, name = d.base, d.baseName
+	}
+	return name
+}
+
 func (l *loader) readColumns(s *Snapshot) {
 	enums := map[uint32][]string{}
 	for _, r := range l.raw[enumsSQL] {
@@ -219,6 +233,10 @@ func (l *loader) readColumns(s *Snapshot) {
 		typ := oid(r[3])
 		c := &Column{Name: string(r[2]), Number: int16(number), Type: Text{string(r[4])}, NotNull: string(r[5]) == "t"}
 		base := l.baseType(typ)
+		c.Base = c.Type
+		if base != typ {
+			c.Base = Text{l.baseName(typ)}
+		}
 		c.JSON, c.TSVector = base == oidJSON || base == oidJSONB, base == oidTSVector
 		c.Enum, c.Representation = enums[base], l.shown[typ]
 		c.MaxLength, _ = strconv.Atoi(string(r[7]))

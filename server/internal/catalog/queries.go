@@ -85,7 +85,7 @@ order by a.attrelid, a.attnum`
 
 // domains are those whose base type or default matters to a column.
 const domainsSQL = `
-select t.oid, t.typbasetype, t.typdefault, t.typname from pg_type t where t.typtype = 'd'`
+select t.oid, t.typbasetype, t.typdefault, t.typname, format_type(t.typbasetype, null) from pg_type t where t.typtype = 'd'`
 
 const constraintsSQL = `
 select k.contype, k.conname, k.conrelid, k.confrelid, k.conkey, k.confkey

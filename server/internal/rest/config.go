@@ -50,6 +50,7 @@ type Config struct {
 // config is what is in force: Options with the settings found in the database.
 type config struct {
 	source      *Options // what it was made of
+	extraPath   []string
 	snapshot    *catalog.Snapshot
 	schemas     []string
 	anonRole    string
@@ -90,6 +91,7 @@ func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 		out.problems = o.override(s.Settings)
 	}
 	out.schemas, out.anonRole, out.maxRows, out.safeUpdate, out.aggregates = o.Schemas, o.AnonRole, o.MaxRows, o.SafeUpdate, o.Aggregates
+	out.extraPath = o.ExtraSearchPath
 	out.plans, out.preRequest, out.audience, out.hoisted, out.appSettings = o.Plans, o.PreRequest, o.JWTAudience, o.HoistedSettings, o.AppSettings
 	out.rootFn, out.openAPI, out.security, out.proxy = o.RootFunction, o.OpenAPI, o.OpenAPISecurity, o.OpenAPIProxy
 	out.origins, out.trace, out.timing, out.unprepared = o.CORSOrigins, o.TraceHeader, o.ServerTiming, o.Unprepared

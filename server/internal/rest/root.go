@@ -50,7 +50,8 @@ func (h *Handler) describe(ctx context.Context, r *http.Request, cfg *config, wh
 	if !acceptable {
 		return nil, mediaNotAvailable(req)
 	}
-	options := openapi.Options{Schema: req.Schema, Host: r.Host, Scheme: "http", BasePath: "/", Security: cfg.security}
+	options := openapi.Options{Schema: req.Schema, Host: r.Host, Scheme: "http", BasePath: "/", Security: cfg.security,
+		SearchPath: append([]string{req.Schema}, cfg.extraPath...)}
 	if r.TLS != nil {
 		options.Scheme = "https"
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/rest/request"
 )
@@ -20,6 +22,8 @@ type Options struct {
 	Relations, Functions func(oid uint32) bool
 	// Security declares that a token is needed.
 	Security bool
+	// SearchPath lists the schemas whose types functions name without them.
+	SearchPath []string
 }
 
 type object = map[string]any
@@ -27,7 +31,7 @@ type object = map[string]any
 // Build makes the document.
 func Build(s *catalog.Snapshot, o Options) ([]byte, error) {
 	b := builder{
-		snap: s, paths: object{"/": rootPath()}, definitions: object{}, parameters: sharedParameters(),
+		snap: s, searchPath: o.SearchPath, paths: object{"/": rootPath()}, definitions: object{}, parameters: sharedParameters(),
 	}
 	for _, name := range s.RelationNames(o.Schema) {
 		r := s.Relations[catalog.Name{Schema: o.Schema, Name: name}]
@@ -66,6 +70,7 @@ var mediaTypes = []string{request.MediaJSON, request.MediaObject + ";nulls=strip
 
 type builder struct {
 	snap                           *catalog.Snapshot
+	searchPath                     []string
 	paths, definitions, parameters object
 }
 
@@ -162,7 +167,7 @@ func (b *builder) definition(r *catalog.Relation) object {
 }
 
 func (b *builder) property(r *catalog.Relation, c *catalog.Column) object {
-	p := typeOf(c.Type.SQL())
+	p := typeOf(unmodified(c.Base.SQL()))
 	if len(c.Enum) > 0 {
 		p["enum"] = c.Enum
 	}
@@ -178,13 +183,9 @@ func (b *builder) property(r *catalog.Relation, c *catalog.Column) object {
 	if slices.Contains(r.PrimaryKey, c.Name) {
 		notes = append(notes, "This is a Primary Key.<pk/>")
 	}
-	for _, rel := range b.snap.Relationships(r) {
-		if (rel.Cardinality == catalog.ManyToOne || rel.Cardinality == catalog.OneToOne && !rel.Referenced) &&
-			len(rel.Columns) == 1 && rel.Columns[0].Column == c.Name && !rel.ForeignIsView {
-			t, f := rel.Foreign.Name, rel.Columns[0].Foreign
-			notes = append(notes, "This is a Foreign Key to `"+t+"."+f+"`.<fk table='"+t+"' column='"+f+"'/>")
-			break
-		}
+	if rel := b.reference(r, c); rel != nil {
+		t, f := rel.Foreign.Name, rel.Columns[0].Foreign
+		notes = append(notes, "This is a Foreign Key to `"+t+"."+f+"`.<fk table='"+t+"' column='"+f+"'/>")
 	}
 	description := c.Comment
 	if len(notes) > 0 {
@@ -197,6 +198,49 @@ func (b *builder) property(r *catalog.Relation, c *catalog.Column) object {
 		p["description"] = description
 	}
 	return p
+}
+
+// reference finds what a column alone refers to: a table, or else a view of one.
+func (b *builder) reference(r *catalog.Relation, c *catalog.Column) *catalog.Relationship {
+	var view *catalog.Relationship
+	for _, rel := range b.snap.Relationships(r) {
+		if (rel.Cardinality != catalog.ManyToOne && (rel.Cardinality != catalog.OneToOne || rel.Referenced)) ||
+			len(rel.Columns) != 1 || rel.Columns[0].Column != c.Name {
+			continue
+		}
+		if !rel.ForeignIsView {
+			return rel
+		}
+		if view == nil {
+			view = rel
+		}
+	}
+	return view
+}
+
+// unmodified is the name of a type without its length or precision.
+func unmodified(sql string) string {
+	if strings.HasPrefix(sql, `"`) {
+		return sql
+	}
+	before, rest, ok := strings.Cut(sql, "(")
+	if !ok {
+		return sql
+	}
+	_, after, _ := strings.Cut(rest, ")")
+	return before + after
+}
+
+// visible is the name of a type as it reads under the search path.
+func (b *builder) visible(sql string) string {
+	for _, schema := range b.searchPath {
+		for _, prefix := range []string{schema + ".", pgx.Identifier{schema}.Sanitize() + "."} {
+			if name, ok := strings.CutPrefix(sql, prefix); ok {
+				return name
+			}
+		}
+	}
+	return sql
 }
 
 // typeOf maps a type of PostgreSQL to one of JSON and a format.
@@ -259,13 +303,21 @@ func (b *builder) function(f *catalog.Function) {
 		if p.Name == "" {
 			continue
 		}
-		t := typeOf(p.TypeName)
+		t := typeOf(b.visible(p.TypeName))
 		properties[p.Name] = t
 		if p.Required {
 			required = append(required, p.Name)
 		}
 		q := object{"name": p.Name, "in": "query", "required": p.Required, "type": "string", "format": t["format"]}
-		if t["type"] != nil && t["type"] != "array" {
+		switch {
+		case p.Variadic: // the key is repeated
+			items := typeOf(strings.TrimSuffix(b.visible(p.TypeName), "[]"))
+			if items["type"] == nil || items["type"] == "array" {
+				items["type"] = "string"
+			}
+			q["type"], q["collectionFormat"], q["items"] = "array", "multi", items
+			delete(q, "format")
+		case t["type"] != nil && t["type"] != "array":
 			q["type"] = t["type"]
 		}
 		query = append(query, q)

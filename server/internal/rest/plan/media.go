@@ -118,7 +118,7 @@ func (p *planner) media(tree *ReadPlan, f *catalog.Function) (Media, *request.Er
 			m, ok = p.rows(a, tree, f)
 		}
 		if ok {
-			tree.printFor(m)
+			tree.printFor(m, p.opt.Plain)
 			return m, nil
 		}
 	}

@@ -25,8 +25,9 @@ type Options struct {
 	SafeUpdate bool
 	// StreamAbove streams answers that may have more rows than this; 0 streams none.
 	StreamAbove int
-	// Plain leaves the check of the number of written rows to the caller: the
-	// database has no function for it.
+	// Plain leaves the check of the number of written rows to the caller, where
+	// the database has no function for it, and prints embeds byte for byte as
+	// PostgREST does, which costs time.
 	Plain bool
 }
 
@@ -93,8 +94,8 @@ type RowRange struct{ Low, High int64 }
 const (
 	ResultTotal = iota
 	ResultPage
-	ResultLocation
 	ResultBody
+	ResultLocation
 	ResultHeaders
 	ResultStatus
 	ResultInserted

@@ -163,11 +163,12 @@ func (n *ReadPlan) printed(json sqlast.Expr) sqlast.Expr {
 }
 
 // printFor tells the embeds how the body shows them. Inside of JSON it makes no
-// difference; a body of another form shows their text, and that is jsonb's.
-func (n *ReadPlan) printFor(m Media) {
+// difference but to blanks and the order of members; a body of another form
+// shows their text, and that is jsonb's. exact asks for it everywhere.
+func (n *ReadPlan) printFor(m Media, exact bool) {
 	for _, c := range n.Embeds {
-		c.jsonb = m.Kind == CSV || m.Kind == Custom
-		c.printFor(m)
+		c.jsonb = exact || m.Kind == CSV || m.Kind == Custom
+		c.printFor(m, exact)
 	}
 }
 
