@@ -61,19 +61,33 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Logger: s.cfg.Logger.With("target", "http")})
+	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(mux), nil
 }
 
 // origins are those whose pages may read the answer to a request.
 func (s *Server) origins(r *http.Request) []string {
-	if s.cfg.plain() && !strings.HasPrefix(r.URL.Path, "/auth/v1/") && !strings.HasPrefix(r.URL.Path, "/storage/v1/") {
-		return s.rest.Origins(r)
-	}
-	if below, ok := strings.CutPrefix(r.URL.Path, "/rest/v1"); ok && (below == "" || below[0] == '/') {
+	if s.cfg.plain() && !isUnder(r, "/auth/v1") && !isUnder(r, "/storage/v1") || isUnder(r, "/rest/v1") {
 		return s.rest.Origins(r)
 	}
 	return s.rest.Configured().CORSOrigins
+}
+
+// ofPostgREST tells which requests get PostgREST's own CORS headers, without
+// those of the platform's clients.
+func (s *Server) ofPostgREST() func(*http.Request) bool {
+	if !s.cfg.plain() {
+		return nil
+	}
+	return func(r *http.Request) bool {
+		return !isUnder(r, "/auth/v1") && !isUnder(r, "/storage/v1") && !isUnder(r, "/rest/v1")
+	}
+}
+
+// isUnder tells that a request's path is a prefix's.
+func isUnder(r *http.Request, prefix string) bool {
+	below, ok := strings.CutPrefix(r.URL.Path, prefix)
+	return ok && (below == "" || below[0] == '/')
 }
 
 // keySet is the signing keys, which come first to sign, and secret.
@@ -168,7 +182,7 @@ type prefixes struct {
 
 func (p *prefixes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, u := range p.under {
-		if rest, ok := strings.CutPrefix(r.URL.Path, u.path); ok && (rest == "" || rest[0] == '/') {
+		if isUnder(r, u.path) {
 			u.handler.ServeHTTP(w, below(r, u.path))
 			return
 		}

@@ -21,12 +21,25 @@ const (
 		"x-retry-count, x-region, tus-resumable, upload-length, upload-offset, upload-metadata, x-signature"
 )
 
+// PostgREST's own.
+const (
+	plainExposed = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit"
+	plainMethods = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"
+)
+
 // The values that every answer shares; nothing writes into them.
-var anyOrigin, exposed = []string{"*"}, []string{exposedHeaders}
+var anyOrigin, exposed, plainlyExposed = []string{"*"}, []string{exposedHeaders}, []string{plainExposed}
+
+// isPlain tells that a request gets PostgREST's own headers.
+func (g *Gateway) isPlain(r *http.Request) bool { return g.plain != nil && g.plain(r) }
 
 // writeCORS lets the page of a request's origin read the answer, and tells
 // whether it may. Requests of other origins are served all the same.
 func (g *Gateway) writeCORS(h http.Header, r *http.Request) bool {
+	exposed := exposed
+	if g.isPlain(r) {
+		exposed = plainlyExposed
+	}
 	var origins []string
 	if g.origins != nil {
 		origins = g.origins(r)
@@ -51,10 +64,15 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-func answerPreflight(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) answerPreflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Access-Control-Allow-Methods", allowedMethods)
-	h.Set("Access-Control-Allow-Headers", allowedFor(r.Header.Get("Access-Control-Request-Headers")))
+	if asked := r.Header.Get("Access-Control-Request-Headers"); g.isPlain(r) {
+		h.Set("Access-Control-Allow-Methods", plainMethods)
+		h.Set("Access-Control-Allow-Headers", plainlyAllowed(asked))
+	} else {
+		h.Set("Access-Control-Allow-Methods", allowedMethods)
+		h.Set("Access-Control-Allow-Headers", allowedFor(asked))
+	}
 	h.Set("Access-Control-Max-Age", "86400")
 	h.Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
@@ -78,6 +96,18 @@ func allowedFor(asked string) string {
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// plainlyAllowed is what a client asks for between the headers that are always
+// allowed.
+func plainlyAllowed(asked string) string {
+	all := []string{"Authorization"}
+	for name := range strings.SplitSeq(asked, ",") {
+		if name = strings.TrimSpace(name); name != "" && len(all) <= maxAsked {
+			all = append(all, name)
+		}
+	}
+	return strings.Join(append(all, "Accept", "Accept-Language", "Content-Language"), ", ")
 }
 
 // statusWriter remembers what was answered, for the access log. It passes

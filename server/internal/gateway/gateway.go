@@ -26,7 +26,10 @@ type Config struct {
 	// Origins are the origins whose pages may read the answer to a request,
 	// none for all; nil is all for every request.
 	Origins func(*http.Request) []string
-	Logger  *slog.Logger // nil discards
+	// Plain tells which requests get the CORS headers of PostgREST itself; nil
+	// gives all of them the platform's.
+	Plain  func(*http.Request) bool
+	Logger *slog.Logger // nil discards
 }
 
 // Gateway wraps the handlers of all dialects.
@@ -34,6 +37,7 @@ type Gateway struct {
 	keys     atomic.Pointer[Keys]
 	verifier *Verifier
 	origins  func(*http.Request) []string
+	plain    func(*http.Request) bool
 	log      *slog.Logger
 }
 
@@ -42,7 +46,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{verifier: c.Verifier, origins: c.Origins, log: c.Logger}
+	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, log: c.Logger}
 	g.SetKeys(c.Keys)
 	return g
 }
@@ -75,7 +79,7 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 			g.access(r, id, path, sw, time.Since(start))
 		}()
 		if g.writeCORS(sw.Header(), r) && isPreflight(r) {
-			answerPreflight(sw, r)
+			g.answerPreflight(sw, r)
 			return
 		}
 		g.credentials(r, &x.credentials)

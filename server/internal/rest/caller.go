@@ -165,8 +165,7 @@ func tokenError(e *gateway.TokenError) *Error {
 	const decoding = "PGRST301"
 	switch e.Kind {
 	case gateway.NoSecret:
-		return &Error{Code: "PGRST300", Status: http.StatusInternalServerError, Message: "Server lacks JWT secret",
-			Hint: "Set SUPARUST_JWT_SECRET to verify tokens."}
+		return &Error{Code: "PGRST300", Status: http.StatusInternalServerError, Message: "Server lacks JWT secret"}
 	case gateway.Empty:
 		return invalidToken(decoding, "Empty JWT is sent in Authorization header", nil)
 	case gateway.Malformed:

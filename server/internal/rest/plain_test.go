@@ -188,6 +188,32 @@ func TestForeignDatabase(t *testing.T) {
 		c.get(t, "/spare").want(t, 200, "[]")
 	})
 
+	t.Run("embeds are printed as PostgREST prints them", func(t *testing.T) {
+		db.exec(t, "create table parts (id int primary key, thing int references things, b int, aa int); insert into parts values (1, 1, 2, 3)")
+		if got, want := string(c.get(t, "/parts?select=id,things(name,id)").body), `[{"id":1,"things":{"id": 1, "name": "one"}}]`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+
+	t.Run("CORS headers are PostgREST's own at the root", func(t *testing.T) {
+		res := c.send(t, "OPTIONS", "/things", "", "Origin: http://example.com", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: Foo,Bar")
+		for name, want := range map[string]string{
+			"Access-Control-Allow-Origin":  "*",
+			"Access-Control-Allow-Methods": "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD",
+			"Access-Control-Allow-Headers": "Authorization, Foo, Bar, Accept, Accept-Language, Content-Language",
+		} {
+			if got := res.header.Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		if got := c.get(t, "/things").header.Get("Access-Control-Expose-Headers"); strings.Contains(got, "Tus-") {
+			t.Errorf("exposed: %s", got)
+		}
+		if got := c.get(t, "/rest/v1/things").header.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "Tus-") {
+			t.Errorf("exposed to the platform's clients: %s", got)
+		}
+	})
+
 	t.Run("estimates without a row limit", func(t *testing.T) {
 		for _, want := range []string{"planned", "estimated"} {
 			if got := c.get(t, "/many?limit=2", "Prefer: count="+want).header.Get("Content-Range"); got != "0-1/1200" && got != "0-1/1000" {
@@ -234,6 +260,16 @@ func TestForeignDatabaseWithoutAnonymousRole(t *testing.T) {
 	if u, err := url.Parse(f.srv.DatabaseURL); err != nil || u.User.Username() != "App_Login" {
 		t.Errorf("the database's URL is another: %v", err)
 	}
+}
+
+// Without a JWT secret a foreign database is served to everybody alike.
+func TestForeignDatabaseWithoutSecret(t *testing.T) {
+	t.Parallel()
+	db := startForeign(t)
+	f := db.serve(t, func(c *server.Config) { c.Keys = server.Keys{} })
+	a := f.anonymous()
+	a.get(t, "/things?order=id").want(t, 200, allThings)
+	(&client{url: f.URL, token: "a.b.c"}).get(t, "/things").wantCode(t, 500, "PGRST300")
 }
 
 // A database that goes away costs its time, and what has changed meanwhile is

@@ -51,10 +51,10 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for column, want := range map[string]string{
 		"id":    `{"type":"integer","format":"int64","description":"Note:\nThis is a Primary Key.<pk/>"}`,
-		"name":  `{"type":"string","format":"character varying(20)","maxLength":20,"default":"it's","description":"Its name"}`,
+		"name":  `{"type":"string","format":"character varying","maxLength":20,"default":"it's","description":"Its name"}`,
 		"c":     `{"type":"string","format":"public.color","enum":["red","blue"]}`,
 		"owner": `{"type":"integer","format":"int32","description":"Note:\nThis is a Foreign Key to ` + "`owners.id`" + `.<fk table='owners' column='id'/>"}`,
-		"n":     `{"type":"number","format":"numeric(5,2)","default":1.5}`,
+		"n":     `{"type":"number","format":"numeric","default":1.5}`,
 		"ok":    `{"type":"boolean","format":"boolean","default":true}`,
 		"tags":  `{"type":"array","format":"text[]","items":{"type":"string"}}`,
 		"data":  `{"format":"jsonb"}`,
@@ -114,4 +114,39 @@ create role reader nologin; create role owner_of_it nologin; grant owner_of_it t
 			}
 		}
 	}
+}
+
+// Types in the document have no lengths and domains are what they are over;
+// functions name what is on the search path without its schema, and a column of
+// a view refers to a view where the table is not shown.
+func TestOpenAPITypes(t *testing.T) {
+	t.Parallel()
+	f := start(t, `
+		create domain positive as numeric(10,2) check (value > 0);
+		create type mood as enum ('good', 'bad');
+		create table typed (c character(3), v varchar(7), p positive, cs character(1)[]);
+		create function moods(m mood) returns int immutable language sql as 'select 1';
+		create function many(variadic v int[]) returns int immutable language sql as 'select 1';
+		create schema hidden; create table hidden.pages (link int unique, url text); create table hidden.links (page int references hidden.pages (link));
+		create view pages as select * from hidden.pages; create view links as select * from hidden.links;`)
+	c := f.as(t, "service_role", nil)
+	var doc struct {
+		Definitions map[string]struct {
+			Properties map[string]json.RawMessage
+		}
+		Paths map[string]map[string]struct{ Parameters []json.RawMessage }
+	}
+	if err := json.Unmarshal(c.get(t, "/").body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	typed := doc.Definitions["typed"].Properties
+	sameJSON(t, typed["c"], `{"type":"string","format":"character","maxLength":3}`)
+	sameJSON(t, typed["v"], `{"type":"string","format":"character varying","maxLength":7}`)
+	sameJSON(t, typed["p"], `{"type":"number","format":"numeric"}`)
+	sameJSON(t, typed["cs"], `{"type":"array","format":"character[]","items":{"type":"string"}}`)
+	sameJSON(t, doc.Definitions["links"].Properties["page"],
+		"{\"type\":\"integer\",\"format\":\"int32\",\"description\":\"Note:\\nThis is a Foreign Key to `pages.link`.<fk table='pages' column='link'/>\"}")
+	sameJSON(t, doc.Paths["/rpc/moods"]["get"].Parameters[0], `{"name":"m","in":"query","required":true,"type":"string","format":"mood"}`)
+	sameJSON(t, doc.Paths["/rpc/many"]["get"].Parameters[0],
+		`{"name":"v","in":"query","required":false,"type":"array","collectionFormat":"multi","items":{"type":"integer","format":"int32"}}`)
 }
