@@ -148,5 +148,5 @@ func TestOpenAPITypes(t *testing.T) {
 		"{\"type\":\"integer\",\"format\":\"int32\",\"description\":\"Note:\\nThis is a Foreign Key to `pages.link`.<fk table='pages' column='link'/>\"}")
 	sameJSON(t, doc.Paths["/rpc/moods"]["get"].Parameters[0], `{"name":"m","in":"query","required":true,"type":"string","format":"mood"}`)
 	sameJSON(t, doc.Paths["/rpc/many"]["get"].Parameters[0],
-		`{"name":"v","in":"query","required":false,"type":"array","collectionFormat":"multi","items":{"type":"integer","format":"int32"}}`)
+		`{"name":"v","in":"query","required":true,"type":"array","collectionFormat":"multi","items":{"type":"integer","format":"int32"}}`)
 }
