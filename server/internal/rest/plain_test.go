@@ -3,6 +3,8 @@ package rest_test
 import (
 	"context"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,7 +39,8 @@ type foreign struct {
 // startForeign runs one whose data outlives its process, so that it can be stopped and come back.
 func startForeign(t *testing.T) *foreign {
 	t.Helper()
-	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{})
+	major, _ := strconv.Atoi(os.Getenv("SUPARUST_PG_VERSION")) // 0 is the default
+	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{Major: major, BinDir: os.Getenv("SUPARUST_PG_BIN")})
 	if err != nil {
 		t.Fatal(err)
 	}
