@@ -87,19 +87,25 @@ func oneLine(s string) string {
 const (
 	lineWidth    = 76
 	maxFieldText = 900
+	maxName      = 128
+	maxAddress   = 320
 )
+
+// cut is at most n bytes of s.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
 
 // headerText is a text as the value of a field: one line, encoded where it is
 // not ASCII, folded where it is long.
 func headerText(s string) string {
-	s = oneLine(s)
-	if len(s) > maxFieldText {
-		n := maxFieldText
-		for !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
-	}
+	s = cut(oneLine(s), maxFieldText)
 	s = mime.QEncoding.Encode("UTF-8", s) // words of at most 75 characters, parted by blanks, or s itself
 	var b strings.Builder
 	width := lineWidth / 2 // the field's name stands in front
@@ -123,7 +129,7 @@ func headerText(s string) string {
 func headerAddresses(list []Address) string {
 	var parts []string
 	for _, a := range list {
-		a = Address{Name: oneLine(a.Name), Address: oneLine(a.Address)}
+		a = Address{Name: cut(oneLine(a.Name), maxName), Address: cut(oneLine(a.Address), maxAddress)}
 		s := a.Address
 		switch _, err := netmail.ParseAddress(a.String()); {
 		case err == nil && a.Name == "":

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -29,6 +30,10 @@ type Receiver struct {
 	server *smtp.Server
 	box    *Box
 	slots  chan struct{}
+
+	mu       sync.Mutex
+	closed   bool
+	listener net.Listener
 }
 
 // NewReceiver makes a Receiver.
@@ -46,6 +51,13 @@ func NewReceiver(box *Box, log *slog.Logger) *Receiver {
 
 // Serve takes messages on l until Close.
 func (r *Receiver) Serve(l net.Listener) error {
+	r.mu.Lock()
+	r.listener = l
+	closed := r.closed
+	r.mu.Unlock()
+	if closed { // before it began
+		return l.Close()
+	}
 	if err := r.server.Serve(l); !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
@@ -54,8 +66,18 @@ func (r *Receiver) Serve(l net.Listener) error {
 
 // Close ends the listener and its connections.
 func (r *Receiver) Close() error {
-	if err := r.server.Close(); !errors.Is(err, smtp.ErrServerClosed) {
-		return err
+	r.mu.Lock()
+	r.closed = true
+	l := r.listener
+	r.mu.Unlock()
+	errs := []error{r.server.Close()}
+	if l != nil { // the library may not have taken it over yet
+		errs = append(errs, l.Close())
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
 	}
 	return nil
 }

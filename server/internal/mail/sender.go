@@ -8,6 +8,7 @@ import (
 	"net"
 	netmail "net/mail"
 	"net/smtp"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,17 @@ const (
 // Send delivers a message to all its recipients and returns when the server
 // has taken it.
 func (s *Sender) Send(ctx context.Context, m Message) error {
-	if err := s.send(ctx, m); err != nil {
+	timeout := s.Timeout
+	if timeout == 0 {
+		timeout = sendTimeout
+	}
+	inTime, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := s.send(inTime, m)
+	if err != nil && ctx.Err() == nil && (inTime.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+		err = fmt.Errorf("no answer within %s: %w", timeout, err)
+	}
+	if err != nil {
 		return fmt.Errorf("send the mail through %s: %w", s.address(), err)
 	}
 	return nil
@@ -57,12 +68,6 @@ func (s *Sender) send(ctx context.Context, m Message) (err error) {
 	if err != nil {
 		return err
 	}
-	timeout := s.Timeout
-	if timeout == 0 {
-		timeout = sendTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	c, err := s.connect(ctx)
 	if err != nil {
 		return err
@@ -72,9 +77,6 @@ func (s *Sender) send(ctx context.Context, m Message) (err error) {
 	defer func() {
 		stop()
 		_ = c.Close() // QUIT was said, or the error is known
-		if err != nil && ctx.Err() != nil {
-			err = fmt.Errorf("no answer within %s: %w", timeout, err)
-		}
 	}()
 	if err := s.authenticate(c); err != nil {
 		return err

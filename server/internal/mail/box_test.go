@@ -3,6 +3,8 @@ package mail_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +63,26 @@ func TestWaitReturnsWithTheMessage(t *testing.T) {
 	cancel()
 	if _, err := b.Wait(ctx, mail.Filter{To: "nobody@x.y"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting in an ended context: %v", err)
+	}
+}
+
+// TestBoxIsBoundInBytes: large messages push old ones out before there are
+// many, and one that is too large alone is still there to be read.
+func TestBoxIsBoundInBytes(t *testing.T) {
+	b := mail.NewSmallBox(100 << 10)
+	for i := range 100 {
+		b.Deliver(mail.Message{To: "a@b.c", Subject: fmt.Sprint(i), Text: strings.Repeat("x", 10<<10)})
+	}
+	got := b.List(mail.Filter{})
+	if s := b.Stats(); s.Bytes > 100<<10 || len(got) < 2 || len(got) > 5 || got[0].Subject != "99" || s.Total != len(got) {
+		t.Errorf("%d messages, %+v", len(got), s)
+	}
+	b.Deliver(mail.Message{To: "a@b.c", Subject: "large", Text: strings.Repeat("x", 200<<10)})
+	if got := b.List(mail.Filter{}); len(got) != 1 || got[0].Subject != "large" {
+		t.Errorf("%d messages", len(got))
+	}
+	b.Delete()
+	if s := b.Stats(); s.Bytes != 0 || s.Total != 0 {
+		t.Errorf("after deleting all: %+v", s)
 	}
 }
