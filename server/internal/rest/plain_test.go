@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"os"
 	"strconv"
@@ -136,7 +137,7 @@ const allThings = `[{"id":1,"name":"one"},{"id":2,"name":"two"},{"id":3,"name":"
 func TestForeignDatabase(t *testing.T) {
 	t.Parallel()
 	db := startForeign(t)
-	f := db.serve(t, nil)
+	f := db.serve(t, func(c *server.Config) { c.REST.Plans = true })
 	c := f.anonymous()
 	c.get(t, "/things?order=id").want(t, 200, allThings)
 	c.get(t, "/rest/v1/things?order=id").want(t, 200, allThings)
@@ -214,6 +215,21 @@ func TestForeignDatabase(t *testing.T) {
 		}
 		if got := c.get(t, "/rest/v1/things").header.Get("Access-Control-Expose-Headers"); !strings.Contains(got, "Tus-") {
 			t.Errorf("exposed to the platform's clients: %s", got)
+		}
+	})
+
+	t.Run("plans show the body where PostgREST's do", func(t *testing.T) {
+		verbose := "Accept: application/vnd.pgrst.plan+json; options=verbose"
+		for at, res := range map[int]*result{
+			2: c.get(t, "/things", verbose),
+			3: c.send(t, "PATCH", "/things?id=eq.99", `{"name":"x"}`, verbose, "Prefer: return=representation"),
+		} {
+			var plans []struct{ Plan struct{ Output []string } }
+			if err := json.Unmarshal(res.body, &plans); err != nil || len(plans) != 1 || len(plans[0].Plan.Output) < 4 {
+				t.Errorf("no plan: %s", res.body)
+			} else if got := plans[0].Plan.Output[at]; !strings.Contains(got, "json_agg") {
+				t.Errorf("output %d is %s", at, got)
+			}
 		}
 	})
 

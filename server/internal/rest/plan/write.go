@@ -64,6 +64,9 @@ func (p *planner) frame(pl *Plan, tree *ReadPlan, statement sqlast.Query) *sqlas
 		inserted = sqlast.AsBuiltin{Expr: setting(insertedSetting), Type: sqlast.TypeInt}
 	}
 	frame.Output = result(nil, p.page(pl), location, body, inserted)
+	if pl.Media.Explain != nil { // nobody reads the row, and a write's plan shows the location before the body
+		frame.Output[ResultBody], frame.Output[ResultLocation] = frame.Output[ResultLocation], frame.Output[ResultBody]
+	}
 	frame.From = []sqlast.From{rowsOf(rows, "")}
 	return frame
 }
