@@ -20,6 +20,7 @@ func TestExamples(outer *testing.T) {
 		"Start": ExampleStart, "WithMigrations": ExampleWithMigrations, "WithFixtures": ExampleWithFixtures,
 		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
+		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms,
 	} {
 		outer.Run(name, func(inner *testing.T) {
 			t = inner
@@ -89,4 +90,28 @@ func ExampleServer_Pool() {
 	if err := srv.Pool(t).QueryRow(t.Context(), "select count(*) from auth.users").Scan(&users); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func ExampleMailbox_Wait() {
+	srv := suparusttest.Start(t, suparusttest.WithConfig(func(c *server.Config) {
+		c.Auth.Email.RequireConfirmation = true
+	}))
+	srv.Client().Post(t, "/auth/v1/signup", `{"email":"ann@example.com","password":"long enough"}`).WantStatus(t, http.StatusOK)
+
+	mail := srv.Mail.Wait(t, "ann@example.com") // mail.Link and mail.TokenHash lead to the same
+	srv.Client().Post(t, "/auth/v1/verify", map[string]string{
+		"type": "signup", "email": "ann@example.com", "token": mail.Code,
+	}).WantStatus(t, http.StatusOK)
+}
+
+func ExampleMailbox_Wait_sms() {
+	srv := suparusttest.Start(t, suparusttest.WithConfig(func(c *server.Config) {
+		c.Auth.Phone.Enabled = true
+	}))
+	srv.Client().Post(t, "/auth/v1/otp", `{"phone":"+15550100"}`).WantStatus(t, http.StatusOK)
+
+	sms := srv.Mail.Wait(t, "+15550100")
+	srv.Client().Post(t, "/auth/v1/verify", map[string]string{
+		"type": "sms", "phone": "+15550100", "token": sms.Code,
+	}).WantStatus(t, http.StatusOK)
 }

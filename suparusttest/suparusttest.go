@@ -55,7 +55,7 @@ type Server struct {
 	// DatabaseURL connects as the role postgres.
 	DatabaseURL string
 	// Mail holds every message the server has sent.
-	Mail *server.Mailbox
+	Mail *Mailbox
 
 	srv  *server.Server // nil when it runs elsewhere
 	log  *logTail
@@ -111,7 +111,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
-		DatabaseURL: srv.DatabaseURL(), Mail: srv.Mail(), srv: srv, log: log, now: cfg.Now,
+		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, log: log, now: cfg.Now,
 		http: &http.Transport{MaxIdleConnsPerHost: 64},
 	}, nil
 }

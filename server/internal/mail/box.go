@@ -63,10 +63,11 @@ type Filter struct {
 }
 
 func (f Filter) matches(m *Message) bool {
-	return (f.To == "" || m.isTo(f.To)) && (f.Tag == "" || slices.Contains(m.Tags, f.Tag))
+	return (f.To == "" || m.IsTo(f.To)) && (f.Tag == "" || slices.Contains(m.Tags, f.Tag))
 }
 
-func (m *Message) isTo(address string) bool {
+// IsTo reports whether address, in any case, is one of the recipients.
+func (m *Message) IsTo(address string) bool {
 	if strings.EqualFold(address, m.To) {
 		return true
 	}

@@ -90,7 +90,7 @@ func TestParseOfBrokenMessages(t *testing.T) {
 		"bad address":      "From: nobody at all\r\nTo: <<>>\r\n\r\nhello",
 	} {
 		m := Receive("a@b.c", []string{"x@y.z"}, []byte(raw))
-		if !m.isTo("x@y.z") || m.From == (Address{}) {
+		if !m.IsTo("x@y.z") || m.From == (Address{}) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if strings.Contains(raw, "hello") && m.Text != "hello" || name == "no header" && m.Text != raw {
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n----"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m := Receive("from@example.com", []string{"to@example.com"}, raw)
-		if !m.isTo("to@example.com") {
+		if !m.IsTo("to@example.com") {
 			t.Errorf("the recipient is lost: %+v", m)
 		}
 		b := NewBox(1)
