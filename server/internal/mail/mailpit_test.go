@@ -134,6 +134,7 @@ func fill(s site, n int) []mail.Message {
 	return out
 }
 
+//covers:auth 150
 func TestMailpitLists(t *testing.T) {
 	s := serve(t, nil)
 	s.get(t, "/api/v1/messages").is(t, 200, "application/json",
@@ -170,6 +171,7 @@ func TestMailpitLists(t *testing.T) {
 	s.get(t, "/api/v1/search?query=%20").is(t, 400, "text/plain", "Error: no search query")
 }
 
+//covers:auth 150
 func TestMailpitMessages(t *testing.T) {
 	s := serve(t, nil)
 	for _, path := range []string{"/api/v1/message/latest", "/api/v1/message/latest/raw", "/view/latest.html"} {
@@ -217,6 +219,7 @@ func TestMailpitMessages(t *testing.T) {
 	}
 }
 
+//covers:auth 150
 func TestMailpitChanges(t *testing.T) {
 	s := serve(t, nil)
 	messages := fill(s, 6)
@@ -387,6 +390,7 @@ func TestThePageListsAndFinds(t *testing.T) {
 	}
 }
 
+//covers:auth 151
 func TestInbucket(t *testing.T) {
 	s := serve(t, nil)
 	messages := fill(s, 4)
