@@ -9,6 +9,9 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
+// TestMailbox: the Go API over the mailbox gives codes and links at once.
+//
+//covers:auth 144 147 154
 func TestMailbox(t *testing.T) {
 	t.Parallel()
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(func(c *server.Config) {
