@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -84,6 +85,10 @@ func pkce(t testing.TB) (verifier, challenge string) {
 
 func confirming(c *auth.Config) { c.Email.RequireConfirmation = true }
 
+// TestSignUpWithConfirmation: the mail's link and its code are two faces of one
+// secret, and either confirms.
+//
+//covers:auth 145 146
 func TestSignUpWithConfirmation(t *testing.T) {
 	t.Parallel()
 	f := start(t, confirming)
@@ -99,6 +104,9 @@ func TestSignUpWithConfirmation(t *testing.T) {
 	stored := f.value(t, "select confirmation_token from auth.users")
 	if want := "http://127.0.0.1:54321/auth/v1/verify?token=" + stored + "&type=signup&redirect_to=http://127.0.0.1:3000"; link != want {
 		t.Errorf("link %s\nwant %s", link, want)
+	}
+	if want := fmt.Sprintf("%x", sha256.Sum224([]byte("new@example.com"+code))); stored != want || len(code) != 6 {
+		t.Errorf("the hash of the code %s is %s, want %s", code, stored, want)
 	}
 	if got := f.value(t, "select concat_ws('|', token_type, token_hash, relates_to) from auth.one_time_tokens"); got != "confirmation_token|"+stored+"|new@example.com" || len(stored) != 56 {
 		t.Errorf("one_time_tokens %s", got)

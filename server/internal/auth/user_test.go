@@ -186,6 +186,10 @@ func TestUpdateEmail(t *testing.T) {
 	})
 }
 
+// TestPhones: numbers are signed up, confirmed and changed by codes; those with a
+// fixed code are sent none.
+//
+//covers:auth 153
 func TestPhones(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) {
