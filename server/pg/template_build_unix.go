@@ -175,8 +175,24 @@ func (b *builder) finish(ctx context.Context) error {
 	return b.exec(ctx, "postgres",
 		"alter database template1 allow_connections false",
 		"vacuum (freeze, analyze)",
+		forgetStatistics,
+		"delete from pg_catalog.pg_statistic_ext_data",
+		neverAnalyzed,
+		"vacuum (freeze) pg_catalog.pg_class",
+		"vacuum (freeze) pg_catalog.pg_statistic",
 		"checkpoint")
 }
+
+// These make the planner see every table but the system's as one that was just created and filled: as in any new
+// database it assumes some pages of rows in a small table, not the few or none it had when the template was made.
+const (
+	forgetStatistics = `
+delete from pg_catalog.pg_statistic s using pg_catalog.pg_class c
+where c.oid = s.starelid and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)`
+	neverAnalyzed = `
+update pg_catalog.pg_class set relpages = 0, reltuples = -1, relallvisible = 0
+where relkind in ('r', 'm', 'i') and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace)`
+)
 
 func (b *builder) exec(ctx context.Context, db string, statements ...string) error {
 	conn, err := pgx.Connect(ctx, b.dsn(superuser, db))
