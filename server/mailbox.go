@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
 )
 
@@ -62,6 +63,7 @@ func (m *mailService) openHTTP(ctx context.Context, c *MailConfig, port int, any
 		ErrorLog:          slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}
 	m.http.RegisterOnShutdown(stop)
+	httpx.CloseUnused(m.http)
 	m.url = "http://" + reachable(l.Addr().(*net.TCPAddr))
 	m.serving.Go(func() {
 		defer stop()

@@ -135,6 +135,7 @@ func (s *Server) start(ctx context.Context) error {
 		MaxHeaderBytes:    128 << 10,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	httpx.CloseUnused(s.http)
 	s.serving.Go(func() {
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("serve the API: %w", err))
