@@ -118,10 +118,9 @@ func TestSetOfKeys(t *testing.T) {
 			}
 			r := a.get(t, "/rpc/whoami", c.header)
 			wantError(t, r, 401, code, c.message)
-			if details := any(nil); c.details != "" {
-				details = c.details
+			if c.details != "" {
 				var e map[string]any
-				if r.JSON(t, &e); e["details"] != details {
+				if r.JSON(t, &e); e["details"] != c.details {
 					t.Errorf("details %v", e["details"])
 				}
 			}

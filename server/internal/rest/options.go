@@ -222,11 +222,9 @@ func setProxy(o *Options, v string) error {
 	if v != "" {
 		u, err := url.Parse(v)
 		good := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil && u.RawQuery == ""
-		if port := ""; good {
-			if port = u.Port(); port != "" {
-				n, err := strconv.Atoi(port)
-				good = err == nil && n > 0 && n < 65536
-			}
+		if good && u.Port() != "" {
+			n, err := strconv.Atoi(u.Port())
+			good = err == nil && n > 0 && n < 65536
 		}
 		if !good {
 			return fmt.Errorf("%q is no address of a proxy: write it as https://example.com:8443/basePath", v)
