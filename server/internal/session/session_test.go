@@ -421,3 +421,30 @@ func TestPool(t *testing.T) {
 		}
 	})
 }
+
+// Settings are set in their order, the last of one name wins, and there may be
+// more of them than a function takes arguments.
+func TestManySettings(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	var n int64
+	if err := srv.Pool(t).QueryRow(t.Context(), "select count(*) from suparust.ddl_log").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []*int64{nil, &n} {
+		s := as("authenticated", "u1")
+		s.SchemaVersion, s.RequestID = version, "r1"
+		s.RoleSettings = []session.Setting{{Name: "app.s0", Value: "the role's"}, {Name: "statement_timeout", Value: "7s"}}
+		for i := range 300 {
+			s.Extra = append(s.Extra, session.Setting{Name: fmt.Sprintf("app.s%d", i), Value: fmt.Sprint(i)})
+		}
+		got := one(t, db, s, `select concat_ws(' ', current_user, current_setting('statement_timeout'), current_setting('application_name'),
+			count(*) filter (where current_setting('app.s' || i) = i::text)) from generate_series(0, 299) i`)
+		if got != "authenticated 7s suparust r1 300" {
+			t.Errorf("guarded %t: %s", version != nil, got)
+		}
+	}
+	if got := one(t, db, nil, "select current_user || coalesce(nullif(current_setting('app.s299', true), ''), ' none')"); got != "authenticator none" {
+		t.Errorf("afterwards: %s", got)
+	}
+}

@@ -43,11 +43,14 @@ type Settings struct {
 }
 
 // statement renders the settings as one SELECT and its parameters. The text
-// depends on the set of names alone, so that it is prepared once.
+// depends on the set of names alone, so that it is prepared once. They are the
+// arguments of a function, which PostgreSQL evaluates from left to right, so
+// that one number comes back and not every value; the guard is an aggregate of
+// the statement itself, which costs less than a query inside of it.
 func (s *Settings) statement(readOnly bool) (sql string, params [][]byte) {
 	w := settingsWriters.Get().(*settingsWriter)
 	defer settingsWriters.Put(w)
-	w.text, w.params = append(w.text[:0], "select "...), make([][]byte, 0, 13+len(s.RoleSettings)+len(s.Extra))
+	w.text, w.params, w.args = append(w.text[:0], "select num_nulls("...), make([][]byte, 0, 13+len(s.RoleSettings)+len(s.Extra)), 0
 	n := len(s.SearchPath) + len(s.Role) + len(s.Subject) + len(s.ClaimRole) + len(s.Method) + len(s.Path) + len(s.Timezone) + len(s.RequestID) + 48
 	for _, x := range s.RoleSettings {
 		n += len(x.Value)
@@ -59,7 +62,8 @@ func (s *Settings) statement(readOnly bool) (sql string, params [][]byte) {
 	if s.SchemaVersion != nil {
 		w.values = appendInt(w.values, *s.SchemaVersion)
 		w.params = append(w.params, w.values[:len(w.values):len(w.values)])
-		w.text = append(w.text, "case when (select count(*) from suparust.ddl_log) <> $1::bigint then suparust.stale() end"...)
+		w.text = append(w.text, "case when count(*) <> $1::bigint then suparust.stale()::text end"...)
+		w.args++
 	}
 	if s.SearchPath != "" {
 		w.string("search_path", s.SearchPath)
@@ -95,14 +99,22 @@ func (s *Settings) statement(readOnly bool) (sql string, params [][]byte) {
 	if readOnly {
 		w.string("transaction_read_only", "on")
 	}
+	w.text = append(w.text, ')')
+	if s.SchemaVersion != nil {
+		w.text = append(w.text, " from suparust.ddl_log"...)
+	}
 	return settingsTexts.intern(w.text), w.params
 }
+
+// maxArgs is how many arguments a function is given; PostgreSQL takes 100.
+const maxArgs = 90
 
 // settingsWriter writes the statement of settings. The values it has to copy
 // share one piece of memory.
 type settingsWriter struct {
 	text, values []byte
 	params       [][]byte
+	args         int // of the current call
 }
 
 var settingsWriters = sync.Pool{New: func() any { return new(settingsWriter) }}
@@ -116,9 +128,13 @@ func (w *settingsWriter) string(name string, parts ...string) {
 }
 
 func (w *settingsWriter) bytes(name string, value []byte) {
-	if w.text[len(w.text)-1] != ' ' {
+	switch {
+	case w.args == maxArgs:
+		w.text, w.args = append(w.text, "), num_nulls("...), 0
+	case w.args > 0:
 		w.text = append(w.text, ", "...)
 	}
+	w.args++
 	w.text = append(w.text, "set_config("...)
 	w.text = appendLiteral(w.text, name)
 	w.text = append(w.text, ", $"...)
