@@ -137,11 +137,18 @@ type Limits = rest.Limits
 type AuthConfig struct {
 	SiteURL      string        // where links lead when no other target is allowed
 	RedirectURLs []string      // further targets; * and ** as in the platform's allow list
-	Issuer       string        // iss of access tokens; "" means PublicURL + /auth/v1
+	ExternalURL  string        // address of the API in links; "" means PublicURL + /auth/v1
+	AtRoot       bool          // the API is answered at the root of the server, too
+	Issuer       string        // iss of access tokens; "" means ExternalURL
 	JWTExpiry    time.Duration // life of an access token
-	// SigningKeys are JWKs as in the platform's signing keys file: the first
-	// asymmetric one that may sign signs access tokens, and tokens and API keys
-	// signed with any of them, or with the JWT secret, are accepted.
+	Audience     string        // aud of users; "" means authenticated
+	DefaultRole  string        // role of new users; "" means authenticated
+	AdminRoles   []string      // whose tokens may call admin endpoints; default service_role, supabase_admin
+	// KeyID is the kid of access tokens that are signed with the JWT secret.
+	KeyID string
+	// SigningKeys are JWKs as in the platform's signing keys file: the one that
+	// may sign signs access tokens, and tokens and API keys signed with any of
+	// them, or with the JWT secret, are accepted.
 	SigningKeys []byte
 
 	DisableSignup    bool
@@ -154,6 +161,9 @@ type AuthConfig struct {
 	Sessions SessionConfig
 	MFA      MFAConfig
 	OAuth    OAuthConfig
+
+	// NoAuditTable keeps audit entries in the log alone.
+	NoAuditTable bool
 
 	// CheapPasswords hashes passwords at the least cost, for tests only.
 	CheapPasswords bool

@@ -41,6 +41,7 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 	if warn == nil {
 		warn = func(string) {}
 	}
+	lookup = goTrueLookup(lookup)
 	for _, s := range settings {
 		if s.setEach != nil {
 			if err := s.family(c, lookup, warn, names); err != nil {
@@ -59,6 +60,7 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 			return fmt.Errorf("the setting %s: %w", name, err)
 		}
 	}
+	c.asGoTrue(lookup)
 	return nil
 }
 
@@ -185,9 +187,13 @@ func textList(v string) []string {
 	return list
 }
 
-// waitSetting is a time in seconds; 0 means none.
+// waitSetting is a time in seconds, or a Go duration; 0 means none.
 func waitSetting(field func(*Config) *time.Duration) func(*Config, string) error {
 	return func(c *Config, v string) error {
+		if d, err := time.ParseDuration(v); err == nil && d >= 0 {
+			*field(c) = d
+			return nil
+		}
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 0 || n > 1<<30 {
 			return fmt.Errorf("%q is no whole number of seconds from 0", v)

@@ -7,7 +7,7 @@ import (
 
 // databaseSettings are about PostgreSQL and the connections to it.
 var databaseSettings = []Setting{
-	{Name: "SUPARUST_DB_URL", Aliases: []string{"PGRST_DB_URI"}, Default: "an embedded PostgreSQL", Secret: true, Help: "External PostgreSQL to work on, postgresql://user:password@host:5432/database; @ and a name reads it from that file.",
+	{Name: "SUPARUST_DB_URL", Aliases: []string{"PGRST_DB_URI", "GOTRUE_DB_DATABASE_URL"}, Default: "an embedded PostgreSQL", Secret: true, Help: "External PostgreSQL to work on, postgresql://user:password@host:5432/database; @ and a name reads it from that file. Where GOTRUE_DB_DRIVER is set, DATABASE_URL is read, too.",
 		set: fromFile(textSetting(func(c *Config) *string { return &c.Database.URL }))},
 	{Name: "SUPARUST_DB_MODE", Default: "external with SUPARUST_DB_URL, else embedded", Help: "embedded ignores SUPARUST_DB_URL; external requires it.",
 		set: func(c *Config, v string) error {
@@ -39,13 +39,13 @@ var databaseSettings = []Setting{
 		set: addressSetting(func(c *Config) *string { return &c.Database.ListenAddr })},
 	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
 		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
-	{Name: "SUPARUST_DB_MAX_CONNS", Aliases: []string{"PGRST_DB_POOL"}, Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",
+	{Name: "SUPARUST_DB_MAX_CONNS", Aliases: []string{"PGRST_DB_POOL", "GOTRUE_DB_MAX_POOL_SIZE"}, Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",
 		set: intSetting(func(c *Config) *int { return &c.Database.MaxConns })},
 	{Name: "SUPARUST_DB_POOL_ACQUISITION_TIMEOUT", Aliases: []string{"PGRST_DB_POOL_ACQUISITION_TIMEOUT"}, Default: "10", Help: "Seconds that a request waits for a free connection.",
 		set: waitSetting(func(c *Config) *time.Duration { return &c.Database.AcquireTimeout })},
-	{Name: "SUPARUST_DB_POOL_MAX_IDLETIME", Aliases: []string{"PGRST_DB_POOL_MAX_IDLETIME", "PGRST_DB_POOL_TIMEOUT"}, Default: "0", Help: "Seconds after which a connection that nobody uses is closed; 0 keeps it.",
+	{Name: "SUPARUST_DB_POOL_MAX_IDLETIME", Aliases: []string{"PGRST_DB_POOL_MAX_IDLETIME", "PGRST_DB_POOL_TIMEOUT", "GOTRUE_DB_CONN_MAX_IDLE_TIME"}, Default: "0", Help: "Seconds after which a connection that nobody uses is closed; 0 keeps it.",
 		set: waitSetting(func(c *Config) *time.Duration { return &c.Database.MaxIdle })},
-	{Name: "SUPARUST_DB_POOL_MAX_LIFETIME", Aliases: []string{"PGRST_DB_POOL_MAX_LIFETIME"}, Default: "0", Help: "Seconds after which a connection is replaced; 0 keeps it.",
+	{Name: "SUPARUST_DB_POOL_MAX_LIFETIME", Aliases: []string{"PGRST_DB_POOL_MAX_LIFETIME", "GOTRUE_DB_CONN_MAX_LIFETIME"}, Default: "0", Help: "Seconds after which a connection is replaced; 0 keeps it.",
 		set: waitSetting(func(c *Config) *time.Duration { return &c.Database.MaxLifetime })},
 	{Name: "SUPARUST_DB_STRICT_POSTGRES_ROLE", Default: "false", Help: "Take SUPERUSER from the role postgres, as hosted projects have it.",
 		set: boolSetting(func(c *Config) *bool { return &c.Database.StrictPostgresRole })},

@@ -2,7 +2,7 @@ package server
 
 // keySettings are the secret and the API keys.
 var keySettings = []Setting{
-	{Name: "SUPARUST_JWT_SECRET", Aliases: []string{"JWT_SECRET", "SUPABASE_JWT_SECRET", "PGRST_JWT_SECRET"}, Default: "written to .env on the first run", Secret: true, Help: "Secret that tokens are signed with, at least 32 characters, or a JWK, or a set of them `{\"keys\": […]}`; @ and a name reads it from that file. Of a set without a shared secret (type oct) no API key is derived, and what Auth and signed URLs sign ends with the process.",
+	{Name: "SUPARUST_JWT_SECRET", Aliases: []string{"JWT_SECRET", "SUPABASE_JWT_SECRET", "PGRST_JWT_SECRET", "GOTRUE_JWT_SECRET"}, Default: "written to .env on the first run", Secret: true, Help: "Secret that tokens are signed with, at least 32 characters, or a JWK, or a set of them `{\"keys\": […]}`; @ and a name reads it from that file. Of a set without a shared secret (type oct) no API key is derived, and what Auth and signed URLs sign ends with the process.",
 		set: fromFile(textSetting(func(c *Config) *string { return &c.Keys.JWTSecret }))},
 	{Name: "SUPARUST_JWT_SECRET_IS_BASE64", Aliases: []string{"PGRST_JWT_SECRET_IS_BASE64", "PGRST_SECRET_IS_BASE64"}, Default: "false", Help: "The JWT secret is given in base64.",
 		set: boolSetting(func(c *Config) *bool { return &c.Keys.JWTSecretIsBase64 })},

@@ -45,7 +45,7 @@ func TestProviderSettings(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	for _, m := range warned {
-		if strings.Contains(m, "EXTERNAL_EMAIL") || strings.Contains(m, "SUPARUST_EXTERNAL_IOS") {
+		if strings.Contains(m, "SUPARUST_EXTERNAL_EMAIL") || strings.Contains(m, "SUPARUST_EXTERNAL_IOS") {
 			t.Errorf("warned: %s", m)
 		}
 	}

@@ -57,6 +57,7 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 func (c *Config) loadAuth(p *project.Project) error {
 	t, a := &p.Config.Auth, &c.Auth
 	a.SiteURL, a.RedirectURLs, a.Issuer = t.SiteURL, t.AdditionalRedirectURLs, t.JWTIssuer
+	a.ExternalURL = strings.TrimSuffix(given(t.ExternalURL), "/")
 	a.JWTExpiry = seconds(t.JWTExpiry)
 	a.DisableSignup = !t.EnableSignup
 	a.AnonymousSignIns = t.EnableAnonymousSignIns

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/suparust/suparust/server/internal/auth"
@@ -56,6 +57,9 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		mux.under[1].handler = &optional{name: "Auth", schema: "auth", table: "users", db: s.db.auth, handler: s.auth, start: s.auth.Start}
 		mux.under[2].handler = &optional{name: "Storage", schema: "storage", table: "objects", db: s.db.api, handler: s.storage, start: s.storage.Start}
 	}
+	if s.cfg.Auth.AtRoot {
+		mux.root = mux.under[1].handler
+	}
 	for _, start := range starts {
 		if err := start(ctx); err != nil {
 			return nil, err
@@ -92,6 +96,11 @@ func isUnder(r *http.Request, prefix string) bool {
 
 // keySet is the signing keys, which come first to sign, and secret.
 func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
+	if named := slices.IndexFunc(secret, func(k gateway.Key) bool { return k.Sign != nil && k.ID == "" }); named >= 0 && a.KeyID != "" {
+		k := secret[named]
+		k.ID = a.KeyID
+		secret = append(gateway.KeySet{k}, secret...) // the other one verifies tokens without that kid
+	}
 	if len(a.SigningKeys) == 0 {
 		return secret, nil
 	}
@@ -129,11 +138,15 @@ func (s *Server) authConfig(fake *oauth.Fake) auth.Config {
 		DB: s.db.auth, Signer: s.ring.tokens, Keys: s.ring.all,
 		Mail: s.cfg.Mailbox, SMTP: s.cfg.Mail.sender(hostOf(s.url)), Sender: s.cfg.Mail.From,
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
-		ExternalURL: s.url + "/auth/v1", Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
+		ExternalURL: c.ExternalURL, Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,
+		Audience: c.Audience, DefaultRole: c.DefaultRole, AdminRoles: c.AdminRoles, NoAuditTable: c.NoAuditTable,
 		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
 		Email: c.Email, Phone: c.Phone, Password: c.Password, Sessions: c.Sessions, MFA: c.MFA, OAuth: c.OAuth.external(fake),
 	}
-	if c.CheapPasswords {
+	if ac.ExternalURL == "" {
+		ac.ExternalURL = s.url + "/auth/v1"
+	}
+	if c.CheapPasswords && ac.Password.Cost.Bcrypt == 0 {
 		ac.Password.Cost = password.CheapCost()
 	}
 	return ac

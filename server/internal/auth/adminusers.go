@@ -230,7 +230,7 @@ func (h *Handler) adminUpdateUser(w http.ResponseWriter, r *http.Request) error 
 	}
 	u, hash := loadedUser(r), ""
 	if p.Password != nil {
-		if err := h.checkStrength(*p.Password); err != nil {
+		if err := h.checkStrength(r.Context(), *p.Password); err != nil {
 			return err
 		}
 		var err error

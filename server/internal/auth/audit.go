@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -97,6 +98,13 @@ from json_to_recordset($1::json) as e(id uuid, payload json, created_at timestam
 
 func (w *work) writeAudits() error {
 	if len(w.audits) == 0 {
+		return nil
+	}
+	if w.h.cfg.NoAuditTable {
+		for _, e := range w.audits {
+			w.h.log.LogAttrs(w.ctx, slog.LevelInfo, "audit", slog.String("action", e.Payload.Action), slog.String("log_type", e.Payload.LogType),
+				slog.String("actor_id", e.Payload.ActorID), slog.String("ip_address", e.IP))
+		}
 		return nil
 	}
 	return w.exec("Error recording audit log entry", strings.TrimSpace(insertAudits), string(mustJSON(w.audits)))

@@ -29,6 +29,7 @@ type Handler struct {
 	mail      *mail.Box
 	log       *slog.Logger
 	passwords *password.Hasher
+	leaked    *leakedPasswords // nil where nobody is asked
 	templates *mailTemplates
 	smsText   smsTemplate
 	redirects []redirectPattern
@@ -46,6 +47,9 @@ func New(c Config) (*Handler, error) {
 	}
 	h := &Handler{cfg: c, db: c.DB, signer: c.Signer, mail: c.Mail, log: c.Logger, refreshes: newRefreshGates()}
 	if h.passwords, err = password.New(c.Password.Cost, 0); err != nil {
+		return nil, err
+	}
+	if h.leaked, err = newLeakedPasswords(c.Password.Leaked); err != nil {
 		return nil, err
 	}
 	if h.templates, err = parseMailTemplates(c.Email, c.SiteURL, c.Logger); err != nil {
@@ -78,6 +82,7 @@ func (h *Handler) Start(context.Context) error { return nil }
 // with its answer.
 func (h *Handler) Close() error {
 	h.oauth.Close()
+	h.leaked.close()
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (h *Handler) authorizeAdmin(r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if c.Session.expired(h.cfg.Sessions, h.now(), time.Time{}) != nil {
+		if c.Session.expired(h.cfg.Sessions, c.User, h.now(), time.Time{}) != nil {
 			return forbidden(codeSessionExpired, "Session is no longer valid")
 		}
 	}

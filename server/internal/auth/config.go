@@ -48,6 +48,9 @@ type Config struct {
 	Sessions SessionConfig
 	MFA      MFAConfig
 	OAuth    OAuthConfig
+
+	// NoAuditTable keeps audit entries in the log alone.
+	NoAuditTable bool
 }
 
 // EmailConfig is about sign-in by email.
@@ -67,6 +70,8 @@ type EmailConfig struct {
 	CodeExpiry   time.Duration // default one hour
 	// FixedCode, when set, is the code of every mail and message: for tests.
 	FixedCode string
+	// TestCodes are the fixed codes of addresses (lower case), for tests.
+	TestCodes map[string]string
 	// Templates of mails by kind: confirmation, invite, magic_link, recovery,
 	// email_change, reauthentication, and the names of Notifications.
 	Templates map[string]Template
@@ -101,6 +106,16 @@ type PhoneConfig struct {
 	CodeExpiry          time.Duration     // default 100 minutes
 	Template            string            // default "Your code is {{ .Code }}"
 	TestCodes           map[string]string // number (digits) to its fixed code; nothing is sent
+	TestCodesUntil      time.Time         // when TestCodes end; zero is never
+}
+
+// testCode is the fixed code of a test number.
+func (c *PhoneConfig) testCode(phone string, now time.Time) (code string, ok bool) {
+	if !c.TestCodesUntil.IsZero() && !now.Before(c.TestCodesUntil) {
+		return "", false
+	}
+	code, ok = c.TestCodes[phone]
+	return code, ok
 }
 
 // PasswordConfig says which passwords are accepted and how they are stored.
@@ -113,6 +128,8 @@ type PasswordConfig struct {
 	RequireReauthentication bool
 	// RequireCurrent asks for the current password before a change.
 	RequireCurrent bool
+	// Leaked asks an outside service whether a new password is known.
+	Leaked LeakedConfig
 }
 
 // SessionConfig limits sessions.
@@ -125,7 +142,20 @@ type SessionConfig struct {
 	ReuseInterval     time.Duration
 	Timebox           time.Duration // longest life, 0 is endless
 	InactivityTimeout time.Duration // longest time without a refresh, 0 is endless
+	AllowLowAAL       time.Duration // longest life at aal1 of a user with a verified factor, 0 is endless
 	SinglePerUser     bool          // only the session refreshed last may be refreshed
+	// Tags of sessions, each of which has its single session of its own. The
+	// first is that of sessions without a known one.
+	Tags []string
+
+	// CounterTokens gives new sessions refresh tokens that carry a signed
+	// counter, in the place of random ones that are kept in a table.
+	CounterTokens bool
+	// UpgradePercentage is the share of the sessions with random tokens that a
+	// refresh gives the other kind, where CounterTokens is set.
+	UpgradePercentage int
+	// AllowReuse accepts used counter tokens at any time.
+	AllowReuse bool
 }
 
 // MFAConfig is about second factors.
@@ -133,6 +163,11 @@ type MFAConfig struct {
 	DisableTOTPEnroll bool
 	DisableTOTPVerify bool
 	MaxFactors        int // default 10
+	MaxVerified       int // default 10
+	// ChallengeLife is how long a challenge may be answered, and UnverifiedLife
+	// how long a factor may stay unverified; both are at least, and by default,
+	// five minutes.
+	ChallengeLife, UnverifiedLife time.Duration
 }
 
 const (
@@ -166,6 +201,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Phone.Template, "Your code is {{ .Code }}")
 	setDefault(&c.Sessions.ReuseInterval, 10*time.Second)
 	setDefault(&c.MFA.MaxFactors, 10)
+	setDefault(&c.MFA.MaxVerified, 10)
+	c.MFA.ChallengeLife = max(c.MFA.ChallengeLife, challengeLife)
+	c.MFA.UnverifiedLife = max(c.MFA.UnverifiedLife, unverifiedLife)
 	setDefault(&c.OAuth.FlowLife, flowStateLife)
 	c.Password.MinLength = max(c.Password.MinLength, 6)
 	if len(c.AdminRoles) == 0 {

@@ -109,7 +109,7 @@ func (w *work) admitFactor(c *caller, name string) error {
 		delete from auth.mfa_factors f
 		where f.user_id = $2 and f.status = 'unverified' and f.created_at < $1
 		  and not exists (select from auth.mfa_challenges ch where ch.factor_id = f.id and ch.created_at >= $1)`,
-		w.now.Add(-unverifiedLife), c.User.ID); err != nil {
+		w.now.Add(-w.h.cfg.MFA.UnverifiedLife), c.User.ID); err != nil {
 		return err
 	}
 	u, err := w.reload(c.User.ID)
@@ -125,7 +125,7 @@ func (w *work) admitFactor(c *caller, name string) error {
 			verified++
 		}
 	}
-	if len(u.Factors) >= w.h.cfg.MFA.MaxFactors {
+	if len(u.Factors) >= w.h.cfg.MFA.MaxFactors || verified >= w.h.cfg.MFA.MaxVerified {
 		return unprocessable("too_many_enrolled_mfa_factors", "Maximum number of verified factors reached, unenroll to continue")
 	}
 	if verified > 0 && c.Session.AAL != aal2 {
@@ -192,7 +192,7 @@ func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error 
 	}
 	var expires time.Time
 	err = h.inTx(r, func(tx *work) error {
-		expires = tx.now.Add(challengeLife)
+		expires = tx.now.Add(h.cfg.MFA.ChallengeLife)
 		if err := tx.exec("Database error creating challenge", `
 			insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, $3, $4::text::inet)`,
 			id, f.ID, tx.now, ip); err != nil {
@@ -284,7 +284,7 @@ func (w *work) judgeChallenge(f Factor, id string) error {
 		return internal("Database error finding Challenge", err)
 	case used || ip != peer:
 		return unprocessable("mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
-	case w.now.After(created.Add(challengeLife)):
+	case w.now.After(created.Add(w.h.cfg.MFA.ChallengeLife)):
 		return unprocessable("mfa_challenge_expired",
 			"MFA challenge %s has expired, verify against another challenge or create a new challenge.", id)
 	}
@@ -294,7 +294,7 @@ func (w *work) judgeChallenge(f Factor, id string) error {
 // raiseSession makes the session aal2 with a fresh refresh token, and ends
 // every session of the user that is not.
 func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResponse, error) {
-	s, refresh := c.Session, newRefreshToken()
+	s := c.Session
 	const message = "Failed to update sessions."
 	for _, st := range []struct {
 		sql  string
@@ -307,12 +307,6 @@ func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResp
 			values ($1, $2, $3, $3, $4)
 			on conflict on constraint mfa_amr_claims_session_id_authentication_method_pkey do update set updated_at = excluded.updated_at`,
 			[]any{newID(), s.ID, w.now, methodTOTP}},
-		{`insert into auth.refresh_tokens (instance_id, token, user_id, parent, session_id, revoked, created_at, updated_at)
-			select '` + nilUUID + `', $1, $2::uuid::text,
-			  coalesce((select token from auth.refresh_tokens where session_id = $3 and revoked is false order by id desc limit 1), ''),
-			  $3, false, $4, $4`, []any{refresh, c.User.ID, s.ID, w.now}},
-		{`update auth.refresh_tokens set revoked = true, updated_at = $3
-			where session_id = $1 and token <> $2 and revoked is not true`, []any{s.ID, refresh, w.now}},
 		{`update auth.sessions set aal = 'aal2', factor_id = $2, updated_at = $3 where id = $1`, []any{s.ID, f.ID, w.now}},
 		{`delete from auth.sessions where user_id = $1 and aal is distinct from 'aal2' and id <> $2`, []any{c.User.ID, s.ID}},
 		{`delete from auth.mfa_factors where user_id = $1 and status = 'unverified' and factor_type = $2::text::auth.factor_type`, []any{c.User.ID, f.Type}},
@@ -322,7 +316,6 @@ func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResp
 			return nil, err
 		}
 	}
-	w.audit(c.User, auditRevoked, nil)
 	var raised Session
 	var found bool
 	u, err := w.h.scanUser(w.QueryRow(w.ctx, userSelect+sessionSelect, c.User.ID, s.ID), raised.columns(&found)...)
@@ -332,7 +325,33 @@ func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResp
 	case !found:
 		return nil, forbidden(codeSessionNotFound, "Session from session_id claim in JWT does not exist")
 	}
+	raised.UserID = u.ID
+	refresh, err := w.raiseToken(u, &raised)
+	if err != nil {
+		return nil, err
+	}
 	return w.h.tokenResponse(u, &raised, refresh, w.now)
+}
+
+// raiseToken replaces the session's refresh token, so that the one which was
+// there before the second factor was shown does not give what comes after it.
+func (w *work) raiseToken(u *User, s *Session) (string, error) {
+	if s.counter != nil && s.refreshKey != "" {
+		return w.raiseCounter(s)
+	}
+	const message = "Failed to update sessions."
+	refresh := newRefreshToken()
+	w.audit(u, auditRevoked, nil)
+	if err := w.exec(message, `
+		insert into auth.refresh_tokens (instance_id, token, user_id, parent, session_id, revoked, created_at, updated_at)
+		select '`+nilUUID+`', $1, $2::uuid::text,
+		  coalesce((select token from auth.refresh_tokens where session_id = $3 and revoked is false order by id desc limit 1), ''),
+		  $3, false, $4, $4`, refresh, s.UserID, s.ID, w.now); err != nil {
+		return "", err
+	}
+	return refresh, w.exec(message, `
+		update auth.refresh_tokens set revoked = true, updated_at = $3
+		where session_id = $1 and token <> $2 and revoked is not true`, s.ID, refresh, w.now)
 }
 
 // unenrollFactor is DELETE /factors/{id}.

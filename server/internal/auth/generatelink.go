@@ -53,7 +53,11 @@ func (h *Handler) generateLink(w http.ResponseWriter, r *http.Request) (err erro
 		return err
 	}
 
-	code := h.newCode(h.cfg.Email.CodeLength)
+	address := p.Email
+	if p.Type == linkChangeNew {
+		address = p.NewEmail
+	}
+	code := h.newCode(address, h.cfg.Email.CodeLength)
 	a := linkAnswer{EmailOTP: code, VerificationType: p.Type, RedirectTo: h.redirectTarget(r)}
 	if h.redirectAllowed(p.RedirectTo) {
 		a.RedirectTo = p.RedirectTo
@@ -64,7 +68,7 @@ func (h *Handler) generateLink(w http.ResponseWriter, r *http.Request) (err erro
 		if err != nil {
 			return err
 		}
-		address, kind := p.Email, codeConfirmation
+		kind := codeConfirmation
 		switch p.Type {
 		case verifyMagicLink, verifyRecovery:
 			tx.audit(u, auditRecovery, nil)
@@ -77,7 +81,7 @@ func (h *Handler) generateLink(w http.ResponseWriter, r *http.Request) (err erro
 		case linkChangeCurrent, linkChangeNew:
 			linkType, kind = verifyEmailChange, codeChangeCurrent
 			if p.Type == linkChangeNew {
-				kind, address = codeChangeNew, p.NewEmail
+				kind = codeChangeNew
 			}
 			if err := tx.prepareEmailChange(u, p.NewEmail); err != nil {
 				return err
@@ -122,7 +126,7 @@ func (h *Handler) checkLink(r *http.Request, p *linkParams, u *User) (hash strin
 		if p.Password == "" {
 			return "", invalid("Signup requires a valid password")
 		}
-		if err := h.checkStrength(p.Password); err != nil {
+		if err := h.checkStrength(r.Context(), p.Password); err != nil {
 			return "", err
 		}
 		return h.hash(r.Context(), p.Password)

@@ -1,6 +1,9 @@
 package auth
 
-import "net/http"
+import (
+	"log/slog"
+	"net/http"
+)
 
 // grantPassword is POST /token?grant_type=password.
 func (h *Handler) grantPassword(w http.ResponseWriter, r *http.Request) error {
@@ -80,6 +83,8 @@ func (h *Handler) grantPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	res.WeakPassword = h.weakness(p.Password)
+	if res.WeakPassword, err = h.weakness(r.Context(), p.Password); err != nil {
+		h.log.LogAttrs(r.Context(), slog.LevelWarn, "the strength of a password cannot be judged at a sign-in", slog.Any("cause", err))
+	}
 	return writeToken(w, res)
 }

@@ -10,7 +10,7 @@ import (
 
 // sendMailCode gives the user a fresh code of the kind and mails it.
 func (w *work) sendMailCode(u *User, kind codeKind, mailKind, linkType string, c challenge) error {
-	code := w.h.newCode(w.h.cfg.Email.CodeLength)
+	code := w.h.newCode(u.Email, w.h.cfg.Email.CodeLength)
 	hash := c.prefix() + codeHash(u.Email, code)
 	if err := w.storeCode(u.ID, kind, hash, u.Email); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (w *work) sendEmailChange(u *User, newEmail string, c challenge) error {
 		return err
 	}
 	send := func(kind codeKind, address string) error {
-		code := w.h.newCode(w.h.cfg.Email.CodeLength)
+		code := w.h.newCode(address, w.h.cfg.Email.CodeLength)
 		hash := c.prefix() + codeHash(address, code)
 		if err := w.storeCode(u.ID, kind, hash, address); err != nil {
 			return err
@@ -117,11 +117,11 @@ func (w *work) sendPhoneCode(u *User, kind codeKind, phone string) (messageID st
 	if err := tooSoon(codeSMSLimit, sent, cfg.MaxFrequency, w.now); err != nil {
 		return "", err
 	}
-	code, fixed := cfg.TestCodes[phone]
+	code, fixed := cfg.testCode(phone, w.now)
 	if fixed {
 		messageID = "test-otp"
 	} else {
-		code = w.h.newCode(cfg.CodeLength)
+		code = w.h.newCode(phone, cfg.CodeLength)
 		var text bytes.Buffer
 		if err := w.h.smsText.Execute(&text, map[string]string{"Code": code}); err != nil {
 			return "", internal("error generating sms template", err)

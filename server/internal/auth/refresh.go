@@ -65,7 +65,11 @@ func (h *Handler) refreshInTurn(r *http.Request, token string) (*TokenResponse, 
 	ctx, cancel := context.WithTimeout(r.Context(), refreshPatience)
 	defer cancel()
 	tooMany := fail(http.StatusConflict, "conflict", "Too many concurrent token refresh requests on the same session or refresh token")
-	leave, err := h.refreshes.enter(ctx, token)
+	gate := token
+	if counter, ok := parseCounterToken(token); ok {
+		gate = counter.session
+	}
+	leave, err := h.refreshes.enter(ctx, gate)
 	if err != nil {
 		return nil, orElse(r.Context().Err(), tooMany)
 	}
@@ -107,6 +111,9 @@ var refreshWriteSQL string
 // token, its session and its user are locked from the first statement on; a
 // row that is locked elsewhere is the error stateLocked.
 func (w *work) refresh(token string) (*TokenResponse, error) {
+	if counter, ok := parseCounterToken(token); ok {
+		return w.refreshCounter(counter)
+	}
 	var s Session
 	var found, revoked bool
 	var tokenID int64
@@ -122,15 +129,9 @@ func (w *work) refresh(token string) (*TokenResponse, error) {
 	}
 	s.UserID = u.ID
 	cfg := w.h.cfg.Sessions
-	if err := s.expired(cfg, w.now, tokenTime); err != nil {
+	if err := w.refreshable(&s, u, tokenTime); err != nil {
 		return nil, err
 	}
-	if cfg.SinglePerUser {
-		if err := w.refuseOlderSession(&s, tokenTime); err != nil {
-			return nil, err
-		}
-	}
-
 	issued := ""
 	if revoked {
 		active, parent, err := w.activeRefreshToken(s.ID)
@@ -154,6 +155,11 @@ func (w *work) refresh(token string) (*TokenResponse, error) {
 	if err := w.exec("failed to update session information", refreshWriteSQL,
 		s.ID, u.ID, tokenID, child, w.now, c.UserAgent, c.IP, w.now); err != nil {
 		return nil, err
+	}
+	if child != "" && cfg.upgrades(s.ID) {
+		if issued, err = w.upgradeTokens(&s, child); err != nil {
+			return nil, err
+		}
 	}
 	u.UpdatedAt = w.now
 	return w.h.tokenResponse(u, &s, issued, w.now)
@@ -190,22 +196,3 @@ func (w *work) refuseReuse(sessionID string) error {
 
 // errKeep ends a flow early, keeping what it has written; see work.refusal.
 var errKeep = errors.New("keep the work")
-
-// refuseOlderSession refuses a session of a user who has refreshed, or opened,
-// a newer one.
-func (w *work) refuseOlderSession(s *Session, tokenTime time.Time) error {
-	var newer bool
-	err := w.QueryRow(w.ctx, `
-		select exists (
-		  select from auth.sessions
-		  where user_id = $1 and id <> $2 and coalesce(refreshed_at at time zone 'UTC', created_at) > $3
-		    and (not_after is null or not_after > $4))`,
-		s.UserID, s.ID, s.lastRefreshed(tokenTime), w.now).Scan(&newer)
-	switch {
-	case err != nil:
-		return err
-	case newer:
-		return badRequest(codeSessionExpired, "Invalid Refresh Token: Session Expired (Revoked by Newer Login)")
-	}
-	return nil
-}

@@ -3,6 +3,7 @@ package auth
 import (
 	_ "embed"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,12 @@ type Session struct {
 	RefreshedAt *time.Time // kept in UTC, the column has no zone
 	AAL         string
 	FactorID    string
+	tag         string
 	amr         []byte
+
+	// Of sessions with counter tokens: see counterToken.
+	refreshKey string
+	counter    *int64
 }
 
 // amrEntry is a way in which a session was authenticated.
@@ -45,7 +51,7 @@ const (
 
 // columns are where the columns of session.sql are scanned to.
 func (s *Session) columns(found *bool) []any {
-	return []any{found, &s.ID, &s.CreatedAt, &s.NotAfter, &s.RefreshedAt, &s.AAL, &s.FactorID, &s.amr}
+	return []any{found, &s.ID, &s.CreatedAt, &s.NotAfter, &s.RefreshedAt, &s.AAL, &s.FactorID, &s.amr, &s.tag, &s.refreshKey, &s.counter}
 }
 
 // AMR lists how the session was authenticated, the newest way first.
@@ -78,9 +84,9 @@ func (s *Session) lastRefreshed(tokenTime time.Time) time.Time {
 	return s.CreatedAt
 }
 
-// expired returns the answer to a refresh of a session that has come to its
-// end, nil for one that has not.
-func (s *Session) expired(c SessionConfig, now, tokenTime time.Time) error {
+// expired returns the answer to a refresh of a session of u that has come to
+// its end, nil for one that has not.
+func (s *Session) expired(c SessionConfig, u *User, now, tokenTime time.Time) error {
 	const message = "Invalid Refresh Token: Session Expired"
 	switch {
 	case s == nil:
@@ -90,8 +96,27 @@ func (s *Session) expired(c SessionConfig, now, tokenTime time.Time) error {
 		return badRequest(codeSessionExpired, message)
 	case c.InactivityTimeout > 0 && now.After(s.lastRefreshed(tokenTime).Add(c.InactivityTimeout)):
 		return badRequest(codeSessionExpired, message+" (Inactivity)")
+	case s.lacksFactor(c, u) && now.After(s.CreatedAt.Add(c.AllowLowAAL)):
+		return badRequest(codeSessionExpired, message+" (Low AAL: User Needs MFA Verification)")
 	}
 	return nil
+}
+
+// lacksFactor tells that the session may only live for a while, because its
+// user has a second factor that it was not raised with.
+func (s *Session) lacksFactor(c SessionConfig, u *User) bool {
+	return c.AllowLowAAL > 0 && s.AAL != aal2 && u.hasMFA()
+}
+
+// tagOf is the tag among those configured that a session counts for.
+func (c *SessionConfig) tagOf(tag string) string {
+	switch {
+	case len(c.Tags) == 0:
+		return ""
+	case slices.Contains(c.Tags, tag):
+		return tag
+	}
+	return c.Tags[0]
 }
 
 //go:embed queries/sign_in.sql
@@ -104,9 +129,12 @@ func (w *work) signIn(userID, method string) (*TokenResponse, error) {
 	c := clientOf(w.r)
 	s := &Session{ID: newID(), UserID: userID, CreatedAt: w.now, AAL: aal1}
 	s.amr = mustJSON([]amrEntry{{method, w.now.Unix()}})
-	refresh := newRefreshToken()
+	refresh, err := w.firstRefreshToken(s)
+	if err != nil {
+		return nil, err
+	}
 	if err := w.exec("Database error granting user", signInSQL,
-		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method); err != nil {
+		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method, s.refreshKey); err != nil {
 		return nil, err
 	}
 	u, err := w.reload(userID)

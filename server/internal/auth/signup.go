@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 )
@@ -50,7 +51,7 @@ func (h *Handler) register(r *http.Request, p signupParams) (*registration, erro
 	if h.cfg.DisableSignup {
 		return nil, unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
-	if err := h.checkSignup(&p); err != nil {
+	if err := h.checkSignup(r.Context(), &p); err != nil {
 		return nil, err
 	}
 	aud := h.audience(r)
@@ -146,11 +147,11 @@ func (w *work) requestConfirmation(res *registration, id string, p signupParams,
 }
 
 // checkSignup goes through the rules in the order clients rely on.
-func (h *Handler) checkSignup(p *signupParams) (err error) {
+func (h *Handler) checkSignup(ctx context.Context, p *signupParams) (err error) {
 	if p.Password == "" {
 		return invalid("Signup requires a valid password")
 	}
-	if err := h.checkStrength(p.Password); err != nil {
+	if err := h.checkStrength(ctx, p.Password); err != nil {
 		return err
 	}
 	if p.Email != "" && p.Phone != "" {

@@ -13,18 +13,23 @@ import (
 const maxPassword = 72 // bytes, for the sake of databases handed to other servers
 
 // checkStrength judges a new password by the project's rules.
-func (h *Handler) checkStrength(password string) error {
+func (h *Handler) checkStrength(ctx context.Context, password string) error {
 	if len(password) > maxPassword {
 		return invalid("Password cannot be longer than %d characters", maxPassword)
 	}
-	if weak := h.weakness(password); weak != nil {
+	weak, err := h.weakness(ctx, password)
+	if err != nil {
+		return err
+	}
+	if weak != nil {
 		return &Error{Status: http.StatusUnprocessableEntity, Code: codeWeakPassword, Message: weak.Message, Reasons: weak.Reasons}
 	}
 	return nil
 }
 
-// weakness says which rules the password breaks, nil when none.
-func (h *Handler) weakness(password string) *weakPassword {
+// weakness says which rules the password breaks, nil when none. The error is
+// that it could not be found out.
+func (h *Handler) weakness(ctx context.Context, password string) (*weakPassword, error) {
 	c := h.cfg.Password
 	var messages, reasons []string
 	if len(password) < c.MinLength {
@@ -39,10 +44,22 @@ func (h *Handler) weakness(password string) *weakPassword {
 			break
 		}
 	}
-	if reasons == nil {
-		return nil
+	if h.leaked != nil {
+		known, err := h.leaked.knows(ctx, password)
+		switch {
+		case err != nil && c.Leaked.FailClosed:
+			return nil, internal("Unable to perform password strength check with HaveIBeenPwned.org.", err)
+		case err != nil:
+			h.log.LogAttrs(ctx, slog.LevelWarn, "it cannot be found out whether a password has leaked: it is accepted", slog.Any("cause", err))
+		case known:
+			reasons = append(reasons, "pwned")
+			messages = append(messages, "Password is known to be weak and easy to guess, please choose a different one.")
+		}
 	}
-	return &weakPassword{Message: strings.Join(messages, " "), Reasons: reasons}
+	if reasons == nil {
+		return nil, nil
+	}
+	return &weakPassword{Message: strings.Join(messages, " "), Reasons: reasons}, nil
 }
 
 // hash makes the hash of a password that is stored; it is called before a

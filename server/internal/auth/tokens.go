@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ type accessClaims struct {
 func (h *Handler) tokenResponse(u *User, s *Session, refresh string, now time.Time) (*TokenResponse, error) {
 	life := int64(h.cfg.JWTExpiry / time.Second)
 	issued := now.Unix()
+	if cfg := h.cfg.Sessions; s.lacksFactor(cfg, u) {
+		life = min(life, s.CreatedAt.Add(cfg.AllowLowAAL).Unix()-issued)
+	}
 	token, err := h.signer.Sign(accessClaims{
 		Issuer: h.cfg.Issuer, Subject: u.ID, Audience: u.Aud, ExpiresAt: issued + life, IssuedAt: issued,
 		Email: u.Email, Phone: u.Phone, AppMetadata: u.AppMetadata, UserMetadata: u.UserMetadata,
@@ -69,7 +73,11 @@ func writeToken(w http.ResponseWriter, t *TokenResponse) error {
 	head := w.Header()
 	head.Set("Sb-Auth-User-Id", t.User.ID)
 	head.Set("Sb-Auth-Session-Id", t.sessionID)
-	head.Set("Sb-Auth-Refresh-Token-Prefix", t.RefreshToken[:5])
+	if counter, ok := parseCounterToken(t.RefreshToken); ok {
+		head.Set("Sb-Auth-Refresh-Token-Counter", strconv.FormatInt(counter.counter, 10))
+	} else {
+		head.Set("Sb-Auth-Refresh-Token-Prefix", t.RefreshToken[:5])
+	}
 	return httpx.WriteJSON(w, http.StatusOK, t)
 }
 
@@ -95,7 +103,8 @@ func newRefreshToken() string {
 // wellFormedRefreshToken reports whether s can be a refresh token at all.
 func wellFormedRefreshToken(s string) bool {
 	if len(s) != refreshTokenLength {
-		return false
+		_, ok := parseCounterToken(s)
+		return ok
 	}
 	for _, c := range s {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {

@@ -93,7 +93,14 @@ func TestRefreshTokenForm(t *testing.T) {
 func FuzzRefreshTokenForm(f *testing.F) {
 	f.Add("abcdefghijkl")
 	f.Add("ABCDEFGHIJKL")
+	f.Add(newCounterToken("6f1b2a9e-2f57-4a6c-9d7e-0a4f5b3c2d1e", 300, []byte("key")))
 	f.Fuzz(func(t *testing.T, s string) {
+		if c, ok := parseCounterToken(s); ok {
+			if c.counter < 0 || len(c.session) != 36 || len(c.signature) != counterSignature {
+				t.Errorf("%q is read as %+v", s, c)
+			}
+			return
+		}
 		if wellFormedRefreshToken(s) && (len(s) != 12 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") != "") {
 			t.Errorf("%q passes", s)
 		}
@@ -237,7 +244,7 @@ func TestStrength(t *testing.T) {
 		{"xxxxxxxx", "Password should contain at least one character of each: abc, 123.", "characters"},
 		{"x", "Password should be at least 8 characters. Password should contain at least one character of each: abc, 123.", "length characters"},
 	} {
-		err := h.checkStrength(c.password)
+		err := h.checkStrength(t.Context(), c.password)
 		if c.message == "" {
 			if err != nil {
 				t.Errorf("%q: %v", c.password, err)
@@ -249,7 +256,7 @@ func TestStrength(t *testing.T) {
 			t.Errorf("%q: %+v", c.password, e)
 		}
 	}
-	if e := asError(h.checkStrength(strings.Repeat("a1", 37))); e.Status != 400 || e.Message != "Password cannot be longer than 72 characters" {
+	if e := asError(h.checkStrength(t.Context(), strings.Repeat("a1", 37))); e.Status != 400 || e.Message != "Password cannot be longer than 72 characters" {
 		t.Errorf("74 bytes: %v", e)
 	}
 }
@@ -281,7 +288,7 @@ func TestTOTPVectors(t *testing.T) {
 func TestCodes(t *testing.T) {
 	h := &Handler{}
 	for range 100 {
-		if c := h.newCode(6); len(c) != 6 || strings.Trim(c, "0123456789") != "" {
+		if c := h.newCode("ann@example.com", 6); len(c) != 6 || strings.Trim(c, "0123456789") != "" {
 			t.Fatalf("code %q", c)
 		}
 	}

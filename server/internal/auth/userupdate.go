@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"net/http"
 )
 
@@ -32,7 +33,7 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &p); err != nil {
 		return err
 	}
-	if err := h.checkUpdate(&p); err != nil {
+	if err := h.checkUpdate(r.Context(), &p); err != nil {
 		return err
 	}
 	c := callerOf(r)
@@ -94,7 +95,7 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	return writeOK(w, updated)
 }
 
-func (h *Handler) checkUpdate(p *updateParams) (err error) {
+func (h *Handler) checkUpdate(ctx context.Context, p *updateParams) (err error) {
 	if p.Email != "" {
 		if p.Email, err = validEmail(p.Email); err != nil {
 			return err
@@ -109,7 +110,7 @@ func (h *Handler) checkUpdate(p *updateParams) (err error) {
 		}
 	}
 	if p.Password != nil {
-		if err := h.checkStrength(*p.Password); err != nil {
+		if err := h.checkStrength(ctx, *p.Password); err != nil {
 			return err
 		}
 	}

@@ -177,6 +177,11 @@ func (j *jwk) ec() (Key, error) {
 		return Key{}, fmt.Errorf("its curve %q is not supported: use P-256, P-384 or P-521", cut(j.Crv, 16))
 	}
 	size := (curve.Params().BitSize + 7) / 8
+	for _, part := range []*b64{&j.X, &j.Y, &j.D} { // some programs leave leading zeros out
+		if n := len(*part); n < size && n > size-4 {
+			*part = append(make(b64, size-n), *part...)
+		}
+	}
 	if len(j.X) != size || len(j.Y) != size {
 		return Key{}, errors.New("its point x, y is missing or of a wrong length")
 	}

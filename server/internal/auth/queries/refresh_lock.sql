@@ -10,6 +10,9 @@
     select json_agg(json_build_object('method', a.authentication_method, 'timestamp', floor(extract(epoch from a.updated_at))::bigint)
       order by a.updated_at desc, a.created_at desc)
     from auth.mfa_amr_claims a where a.session_id = s.id), '[]'),
+  coalesce(s.tag, ''),
+  coalesce(s.refresh_token_hmac_key, ''),
+  s.refresh_token_counter,
   t.id,
   coalesce(t.revoked, false),
   coalesce(t.updated_at, t.created_at, 'epoch')

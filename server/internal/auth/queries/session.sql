@@ -9,7 +9,10 @@
   coalesce((
     select json_agg(json_build_object('method', a.authentication_method, 'timestamp', floor(extract(epoch from a.updated_at))::bigint)
       order by a.updated_at desc, a.created_at desc)
-    from auth.mfa_amr_claims a where a.session_id = s.id), '[]')
+    from auth.mfa_amr_claims a where a.session_id = s.id), '[]'),
+  coalesce(s.tag, ''),
+  coalesce(s.refresh_token_hmac_key, ''),
+  s.refresh_token_counter
 from auth.users u
 left join auth.sessions s on s.id = $2 and s.user_id = u.id
 where u.id = $1

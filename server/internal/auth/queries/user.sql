@@ -16,7 +16,7 @@ select
   u.last_sign_in_at,
   coalesce(u.created_at, 'epoch'),
   coalesce(u.updated_at, 'epoch'),
-  u.banned_until,
+  case when isfinite(u.banned_until) then u.banned_until when u.banned_until > now() then '9999-12-31 00:00:00+00' end, -- infinity is no time in Go
   u.deleted_at,
   coalesce(u.confirmation_token, ''),
   u.confirmation_sent_at,

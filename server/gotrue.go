@@ -1,0 +1,35 @@
+package server
+
+import "github.com/jackc/pgx/v5"
+
+// goTrueLookup reads DATABASE_URL where GOTRUE_DB_DRIVER, which a GoTrue cannot
+// do without, says that it is meant: many other programs have a variable of
+// that name.
+func goTrueLookup(lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := lookup(name)
+		if name != "GOTRUE_DB_DATABASE_URL" || v != "" {
+			return v, ok
+		}
+		if driver, _ := lookup("GOTRUE_DB_DRIVER"); driver != "postgres" {
+			return v, ok
+		}
+		return lookup("DATABASE_URL")
+	}
+}
+
+// asGoTrue completes a configuration that was written for a GoTrue. Its
+// database has what Auth needs and its role may not create anything else; and
+// a gateway strips the prefix of Auth's paths.
+func (c *Config) asGoTrue(lookup func(string) (string, bool)) {
+	given := func(name string) bool { v, _ := lookup(name); return v != "" }
+	if given("GOTRUE_API_PORT") && !given("SUPARUST_PORT") && !given("SUPARUST_AUTH_AT_ROOT") {
+		c.Auth.AtRoot = true
+	}
+	if c.Database.URL == "" || given("SUPARUST_DB_BOOTSTRAP") {
+		return
+	}
+	if base, err := pgx.ParseConfig(c.Database.URL); err == nil && base.User == authUser {
+		c.Plain()
+	}
+}
