@@ -52,7 +52,7 @@ var checklists = []*checklist{{
 }}
 
 // open are the items of a checklist that no test shows yet: the list shrinks only.
-var open = map[string][]int{"rest": {243}}
+var open = map[string][]int{}
 
 var checklistLine = regexp.MustCompile(`^([0-9]+) (must|should|later) (.+)$`)
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Options say what Load reads.
@@ -25,13 +24,15 @@ type Options struct {
 	// login role has none.
 	PreConfig string
 	Settings  []string
+	// Prepare keeps the queries prepared on the connection for the next time.
+	Prepare bool
 }
 
 // Load reads the schema in one round trip and one consistent view of the
 // catalog. The connection must be between transactions and is so afterwards.
 func Load(ctx context.Context, conn *pgx.Conn, o Options) (*Snapshot, error) {
 	l := loader{raw: map[string][][][]byte{}, options: o}
-	if err := l.fetch(ctx, conn.PgConn(), o.Schemas); err != nil {
+	if err := l.fetch(ctx, conn.PgConn()); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	s, err := l.build(o.Schemas)
@@ -64,72 +65,6 @@ type typeInfo struct {
 	kind     byte
 	relation uint32
 	element  uint32
-}
-
-// fetch runs all queries in one pipeline.
-func (l *loader) fetch(ctx context.Context, pc *pgconn.PgConn, schemas []string) error {
-	p := pc.StartPipeline(ctx)
-	list := [][]byte{[]byte(ArrayLiteral(schemas))}
-	type query struct {
-		sql  string
-		args [][]byte
-	}
-	order := []query{{beginSQL, nil}, {preConfigSQL(l.options.PreConfig), [][]byte{[]byte(ArrayLiteral(l.options.Settings))}}, {searchPathSQL, nil}}
-	if !l.options.Unlogged {
-		order = append(order, query{changesSQL, nil}, query{fingerprintSQL, nil})
-	} else {
-		order = append(order, query{unloggedSQL, nil})
-	}
-	order = append(order, []query{
-		{versionSQL, nil}, {relationsSQL, list}, {columnsSQL, list},
-		{domainsSQL, nil}, {constraintsSQL, nil}, {viewsSQL, nil}, {functionsSQL, list}, {typesSQL, list},
-		{rolesSQL, nil}, {settableSQL, nil}, {configSQL, nil}, {commentsSQL, list}, {enumsSQL, nil}, {castsSQL, nil}, {handlersSQL, list}, {endSQL, nil},
-	}...)
-	for _, q := range order {
-		p.SendQueryParams(q.sql, q.args, nil, nil, nil)
-	}
-	var first error
-	note := func(err error) {
-		if first == nil {
-			first = err
-		}
-	}
-	if err := p.Sync(); err != nil {
-		note(err)
-	}
-	for n := 0; ; {
-		res, err := p.GetResults()
-		if err != nil {
-			note(err)
-			var pe *pgconn.PgError
-			if errors.As(err, &pe) {
-				continue
-			}
-			break
-		}
-		if res == nil {
-			break
-		}
-		rr, ok := res.(*pgconn.ResultReader)
-		if !ok {
-			continue
-		}
-		read := rr.Read()
-		if read.Err != nil {
-			note(read.Err)
-		} else if n < len(order) {
-			l.raw[order[n].sql] = read.Rows
-		}
-		n++
-	}
-	if err := p.Close(); err != nil {
-		note(err)
-	}
-	if first != nil && !pc.IsClosed() && pc.TxStatus() != 'I' {
-		_, err := pc.Exec(context.WithoutCancel(ctx), "rollback").ReadAll()
-		first = errors.Join(first, err)
-	}
-	return first
 }
 
 func (l *loader) build(schemas []string) (*Snapshot, error) {

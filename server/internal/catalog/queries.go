@@ -26,7 +26,9 @@ func preConfigSQL(function string) string {
 	return `select x, v from (select x, current_setting('pgrst.' || x, true) as v from unnest($1::text[]) x join ` + quoted + `() made on true) s where v is not null`
 }
 
-const searchPathSQL = `select set_config('search_path', '', true)`
+// pathSQL also has prepared queries planned once and not for each of the first
+// few executions: that their arguments differ does not matter.
+const pathSQL = `select set_config('search_path', '', true), set_config('plan_cache_mode', 'force_generic_plan', true)`
 
 const versionSQL = `select current_setting('server_version_num'),
        (select n.nspname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -99,13 +101,17 @@ select c.oid, r.ev_action
 from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
 where r.rulename = '_RETURN' and c.relkind in ('v', 'm') and n.nspname not in ('pg_catalog', 'information_schema')`
 
+// userOIDs leaves out what PostgreSQL itself brought, which is the greater part
+// of its catalog: its own schemas cannot be exposed.
+const userOIDs = ">= 16384"
+
 // functions are those of exposed schemas and, from any other schema, those
 // that lead from one row type to another.
 const functionsSQL = `
 select p.oid, n.nspname, p.proname, p.proretset, p.prorows, p.prorettype, p.provolatile, p.provariadic,
        p.pronargdefaults, p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames, p.proconfig, n.nspname = any($1)
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and p.prorettype <> 'event_trigger'::regtype
+where p.oid ` + userOIDs + ` and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and p.prorettype <> 'event_trigger'::regtype
   and (n.nspname = any($1) or p.pronargs = 1 and n.nspname not in ('pg_catalog', 'information_schema')
        and (select t.typrelid from pg_type t where t.oid = p.proargtypes[0]) <> 0
        and (select t.typrelid from pg_type t where t.oid = p.prorettype) <> 0)
@@ -113,7 +119,8 @@ order by n.nspname, p.proname, p.pronargs, p.oid`
 
 const typesSQL = `
 with exposed as materialized (select oid from pg_namespace where nspname = any($1)),
-functions as materialized (select p.proargtypes, p.proallargtypes, p.prorettype from pg_proc p where p.pronamespace in (select oid from exposed)),
+functions as materialized (select p.proargtypes, p.proallargtypes, p.prorettype from pg_proc p
+  where p.oid ` + userOIDs + ` and p.pronamespace in (select oid from exposed)),
 used as (
   select unnest(f.proargtypes) as id from functions f
   union select unnest(f.proallargtypes) from functions f
@@ -137,11 +144,11 @@ order by 1`
 const commentsSQL = `
 select d.classoid = 'pg_class'::regclass, d.objoid, d.objsubid, d.description, null
 from pg_description d join pg_class c on d.classoid = 'pg_class'::regclass and c.oid = d.objoid join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = any($1)
+where d.objoid ` + userOIDs + ` and n.nspname = any($1)
 union all
 select false, d.objoid, 0, d.description, null
 from pg_description d join pg_proc p on d.classoid = 'pg_proc'::regclass and p.oid = d.objoid join pg_namespace n on n.oid = p.pronamespace
-where n.nspname = any($1)
+where d.objoid ` + userOIDs + ` and n.nspname = any($1)
 union all
 select false, 0, 0, d.description, n.nspname
 from pg_description d join pg_namespace n on d.classoid = 'pg_namespace'::regclass and n.oid = d.objoid
@@ -168,7 +175,7 @@ from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 join pg_type t on t.oid = p.prorettype and t.typtype = 'd'
 join pg_type a on a.oid = p.proargtypes[0]
 left join pg_class c on c.oid = a.typrelid and c.relkind in ('r', 'v', 'm', 'f', 'p') left join pg_namespace cn on cn.oid = c.relnamespace
-where p.prokind = 'a' and p.pronargs = 1 and n.nspname = any($1) and (c.oid is not null or a.oid = 'anyelement'::regtype)
+where p.oid ` + userOIDs + ` and p.prokind = 'a' and p.pronargs = 1 and n.nspname = any($1) and (c.oid is not null or a.oid = 'anyelement'::regtype)
 order by n.nspname, p.proname, p.oid`
 
 // endSQL ends the transaction, and with it what a function has set.

@@ -40,7 +40,7 @@ func BenchmarkSchemaReload(b *testing.B) {
 			defer conn.Close(ctx)
 			load := func() time.Duration {
 				began := time.Now()
-				s, err := catalog.Load(ctx, conn, catalog.Options{Schemas: []string{"public"}})
+				s, err := catalog.Load(ctx, conn, catalog.Options{Schemas: []string{"public"}, Prepare: true})
 				if err != nil || len(s.Relations) != size.relations {
 					b.Fatal(err)
 				}

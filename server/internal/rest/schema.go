@@ -39,9 +39,11 @@ func (h *Handler) loadSchema(ctx context.Context) (*catalog.Snapshot, error) {
 	err := h.db.With(ctx, func(conn *pgx.Conn) error {
 		options := h.options.Load()
 		schemas := options.Schemas
+		before := h.inForce.Load() // tells, from the second time on, whether statements may be prepared
 		for range 2 {
 			s, err := catalog.Load(ctx, conn, catalog.Options{Schemas: schemas,
-				NoSettings: h.cfg.NoDatabaseConfig, PreConfig: h.cfg.PreConfig, Settings: databaseSettings, Unlogged: h.cfg.Plain})
+				NoSettings: h.cfg.NoDatabaseConfig, PreConfig: h.cfg.PreConfig, Settings: databaseSettings, Unlogged: h.cfg.Plain,
+				Prepare: before != nil && !before.unprepared})
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -115,5 +116,46 @@ func TestListenerComesBack(t *testing.T) {
 			r := service.get(t, "/t", "Prefer: count=exact")
 			return r.status == 206 && strings.HasPrefix(r.header.Get("Content-Range"), "0-"+string(limit[0]-1)+"/")
 		})
+	}
+}
+
+// The schema is read anew for every change with queries that are prepared once
+// on a connection, and again when another program has dropped them.
+//
+//covers:rest 243
+func TestSchemaReloadKeepsItsQueries(t *testing.T) {
+	t.Parallel()
+	var tables strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&tables, "create table t%d(id int primary key, name text not null, other int references t%d);", i, i/2)
+	}
+	f := start(t, tables.String()+`
+		create function kept() returns int language sql as $$ select count(*)::int from pg_prepared_statements where name like 'srs_schema_%' $$;
+		create function drop_all() returns void language plpgsql as $$ begin execute 'deallocate all'; end $$`)
+	service := f.as(t, "service_role", nil)
+	change := func(n int) {
+		t.Helper()
+		f.exec(t, fmt.Sprintf("alter table t0 add column c%d int default %d", n, n))
+		service.get(t, fmt.Sprintf("/t1?select=id,c%d", n)).wantCode(t, 400, "42703")
+		service.post(t, fmt.Sprintf("/t0?select=c%d", n), fmt.Sprintf(`{"id":%d,"name":"n","other":%d}`, n, n), "Prefer: return=representation").
+			want(t, 201, fmt.Sprintf(`[{"c%d":%d}]`, n, n))
+	}
+	var counts []string
+	for n := range 6 {
+		change(n)
+		counts = append(counts, string(service.post(t, "/rpc/kept", "{}").body))
+	}
+	// each reload may run on another of two connections, but none prepares twice
+	for _, c := range counts {
+		if n, err := strconv.Atoi(c); err != nil || n > 20 {
+			t.Errorf("prepared queries after each change: %q", counts)
+		}
+	}
+	if last := counts[len(counts)-1]; last == "0" {
+		t.Errorf("nothing stays prepared: %q", counts)
+	}
+	for n := range 3 {
+		service.post(t, "/rpc/drop_all", "{}").want(t, 204, "")
+		change(100 + n)
 	}
 }
