@@ -41,11 +41,3 @@ func validPhone(s string) (string, error) {
 }
 
 const invalidChannel = "Invalid channel, supported values are 'sms' or 'whatsapp'. 'whatsapp' is only supported if Twilio or Twilio Verify is used as the provider."
-
-// validChannel checks how a code is to be sent; none means sms.
-func validChannel(s string) error {
-	if s != "" && s != "sms" {
-		return invalid(invalidChannel)
-	}
-	return nil
-}

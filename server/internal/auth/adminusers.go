@@ -75,7 +75,7 @@ func (h *Handler) adminCreateUser(w http.ResponseWriter, r *http.Request) error 
 	if err := h.refuseTakenByAnyone(r, p, aud); err != nil {
 		return err
 	}
-	n := newUser{Aud: aud, Role: p.Role, Email: p.Email, Phone: p.Phone, Data: p.UserMetadata}
+	n := newUser{Aud: aud, Role: p.Role, Email: p.Email, Phone: p.Phone, Data: p.UserMetadata, ByAdmin: true}
 	var err error
 	if n.ID, err = newUserID(p.ID); err != nil {
 		return err

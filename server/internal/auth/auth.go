@@ -8,13 +8,18 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/suparust/suparust/server/internal/auth/captcha"
 	"github.com/suparust/suparust/server/internal/auth/oauth"
 	"github.com/suparust/suparust/server/internal/auth/password"
+	"github.com/suparust/suparust/server/internal/auth/ratelimit"
+	"github.com/suparust/suparust/server/internal/auth/sms"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
@@ -36,7 +41,16 @@ type Handler struct {
 	jwks      []byte
 	oauth     *oauth.Services
 	refreshes refreshGates
-	routes    http.Handler
+	hooks     hooks
+	captcha   *captcha.Verifier
+	sms       *sms.Sender
+
+	factorText smsTemplate
+	clients    *ratelimit.Clients
+	nameless   sync.Once // warns of requests that do not name their client
+	emails     *ratelimit.Limiter
+	texts      *ratelimit.Limiter
+	routes     http.Handler
 }
 
 // New makes a Handler. It does no I/O.
@@ -61,6 +75,20 @@ func New(c Config) (*Handler, error) {
 	if h.redirects, err = parseRedirects(c.RedirectURLs); err != nil {
 		return nil, err
 	}
+	if h.factorText, err = parseSMSTemplate(c.MFA.Phone.Template); err != nil {
+		return nil, err
+	}
+	if h.captcha, err = captcha.New(c.Captcha); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	if h.sms, err = sms.New(c.Phone.Service); err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	h.clients = ratelimit.NewClients(c.Now, c.Limits.rules()...)
+	h.emails, h.texts = ratelimit.NewLimiter(c.Limits.EmailsSent, c.Now), ratelimit.NewLimiter(c.Limits.SMSSent, c.Now)
+	if h.hooks, err = newHooks(c.Hooks); err != nil {
+		return nil, err
+	}
 	if h.jwks, err = publicKeys(c.Keys); err != nil {
 		return nil, err
 	}
@@ -83,6 +111,9 @@ func (h *Handler) Start(context.Context) error { return nil }
 func (h *Handler) Close() error {
 	h.oauth.Close()
 	h.leaked.close()
+	h.hooks.close()
+	h.captcha.Close()
+	h.sms.Close()
 	return nil
 }
 

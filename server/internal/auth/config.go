@@ -51,6 +51,10 @@ type Config struct {
 
 	// NoAuditTable keeps audit entries in the log alone.
 	NoAuditTable bool
+	// Hooks by name, such as custom_access_token; see HookNames.
+	Hooks   map[string]HookConfig
+	Captcha CaptchaConfig
+	Limits  LimitsConfig
 }
 
 // EmailConfig is about sign-in by email.
@@ -107,6 +111,7 @@ type PhoneConfig struct {
 	Template            string            // default "Your code is {{ .Code }}"
 	TestCodes           map[string]string // number (digits) to its fixed code; nothing is sent
 	TestCodesUntil      time.Time         // when TestCodes end; zero is never
+	Service             SMSConfig         // sends the messages; without one they are in the mailbox alone
 }
 
 // testCode is the fixed code of a test number.
@@ -168,6 +173,7 @@ type MFAConfig struct {
 	// how long a factor may stay unverified; both are at least, and by default,
 	// five minutes.
 	ChallengeLife, UnverifiedLife time.Duration
+	Phone                         PhoneFactorConfig
 }
 
 const (
@@ -204,6 +210,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MFA.MaxVerified, 10)
 	c.MFA.ChallengeLife = max(c.MFA.ChallengeLife, challengeLife)
 	c.MFA.UnverifiedLife = max(c.MFA.UnverifiedLife, unverifiedLife)
+	setDefault(&c.MFA.Phone.CodeLength, 6)
+	setDefault(&c.MFA.Phone.Template, "Your code is {{ .Code }}")
+	setDefault(&c.MFA.Phone.MaxFrequency, 5*time.Second)
 	setDefault(&c.OAuth.FlowLife, flowStateLife)
 	c.Password.MinLength = max(c.Password.MinLength, 6)
 	if len(c.AdminRoles) == 0 {
@@ -226,7 +235,7 @@ func (c Config) withDefaults() (Config, error) {
 	for _, n := range []struct {
 		what string
 		n    int
-	}{{"email", c.Email.CodeLength}, {"phone", c.Phone.CodeLength}} {
+	}{{"email", c.Email.CodeLength}, {"phone", c.Phone.CodeLength}, {"phone factor", c.MFA.Phone.CodeLength}} {
 		if n.n < 6 || n.n > 10 {
 			return c, fmt.Errorf("auth: the %s code length %d is outside of 6 to 10", n.what, n.n)
 		}

@@ -1,14 +1,11 @@
 package auth
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/jackc/pgx/v5"
-
 	"github.com/suparust/suparust/server/internal/auth/qr"
 )
 
@@ -39,6 +36,7 @@ type enrollAnswer struct {
 	Type         string      `json:"type"`
 	FriendlyName string      `json:"friendly_name"`
 	TOTP         *totpAnswer `json:"totp,omitempty"`
+	Phone        string      `json:"phone,omitempty"`
 }
 
 // enrollFactor is POST /factors.
@@ -52,8 +50,10 @@ func (h *Handler) enrollFactor(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case p.Type == factorPhone:
+	case p.Type == factorPhone && !h.cfg.MFA.Phone.EnrollEnabled:
 		return unprocessable("mfa_phone_enroll_not_enabled", "MFA enroll is disabled for Phone")
+	case p.Type == factorPhone:
+		return h.enrollPhone(w, r, c, p)
 	case p.Type == factorWebAuthn:
 		return unprocessable("mfa_webauthn_enroll_not_enabled", "MFA enroll is disabled for WebAuthn")
 	case p.Type != factorTOTP:
@@ -163,13 +163,19 @@ type challengeAnswer struct {
 	ExpiresAt int64  `json:"expires_at"`
 }
 
-// usableFactor is the factor of the path when it is of a kind that is on.
-func (h *Handler) usableFactor(r *http.Request) (Factor, error) {
+// usableFactor is the factor of the path when it is of a kind that is on, and
+// the client has not asked for it too often.
+func (h *Handler) usableFactor(r *http.Request, limit int) (Factor, error) {
 	f, err := pathFactor(callerOf(r).User, chi.URLParam(r, "factor_id"))
+	if err == nil {
+		err = h.admit(r, limit)
+	}
 	if err != nil {
 		return f, err
 	}
 	switch {
+	case f.Type == factorPhone && h.cfg.MFA.Phone.VerifyEnabled:
+		return f, nil
 	case f.Type == factorPhone:
 		return f, unprocessable("mfa_phone_verify_not_enabled", "MFA verification is disabled for Phone")
 	case f.Type == factorWebAuthn:
@@ -182,9 +188,20 @@ func (h *Handler) usableFactor(r *http.Request) (Factor, error) {
 
 // challengeFactor is POST /factors/{id}/challenge.
 func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error {
-	f, err := h.usableFactor(r)
+	f, err := h.usableFactor(r, limitChallenge)
 	if err != nil {
 		return err
+	}
+	var p struct {
+		Channel string `json:"channel"`
+	}
+	if f.Type == factorPhone {
+		if err := readOptionalJSON(w, r, &p); err != nil {
+			return err
+		}
+		if err := h.validChannel(p.Channel); err != nil {
+			return err
+		}
 	}
 	id, ip := newID(), clientIP(r)
 	if ip == "" {
@@ -193,9 +210,15 @@ func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error 
 	var expires time.Time
 	err = h.inTx(r, func(tx *work) error {
 		expires = tx.now.Add(h.cfg.MFA.ChallengeLife)
+		code := ""
+		if f.Type == factorPhone {
+			if code, err = tx.textChallenge(callerOf(r).User, f, p.Channel); err != nil {
+				return err
+			}
+		}
 		if err := tx.exec("Database error creating challenge", `
-			insert into auth.mfa_challenges (id, factor_id, created_at, ip_address) values ($1, $2, $3, $4::text::inet)`,
-			id, f.ID, tx.now, ip); err != nil {
+			insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, otp_code) values ($1, $2, $3, $4::text::inet, $5)`,
+			id, f.ID, tx.now, ip, nullable(code)); err != nil {
 			return err
 		}
 		// the column is unique over all users, so two in the same instant must differ
@@ -216,81 +239,6 @@ func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error 
 	return writeOK(w, challengeAnswer{ID: id, Type: f.Type, ExpiresAt: expires.Unix()})
 }
 
-// verifyFactor is POST /factors/{id}/verify: it raises the session to aal2.
-func (h *Handler) verifyFactor(w http.ResponseWriter, r *http.Request) error {
-	c := callerOf(r)
-	f, err := h.usableFactor(r)
-	if err != nil {
-		return err
-	}
-	var p struct {
-		ChallengeID string `json:"challenge_id"`
-		Code        string `json:"code"`
-	}
-	if err := readJSON(w, r, &p); err != nil {
-		return err
-	}
-	if p.Code == "" {
-		return invalid("Code needs to be non-empty")
-	}
-	if c.Session == nil {
-		return internal("A valid session and a registered user are required to verify a factor", nil)
-	}
-	challengeID, ok := parseID(p.ChallengeID)
-	if !ok && p.ChallengeID != "" {
-		return badRequest(codeBadJSON, badJSONMessage, "challenge_id is no UUID")
-	}
-	var res *TokenResponse
-	err = h.inTx(r, func(tx *work) error {
-		if err := tx.judgeChallenge(f, challengeID); err != nil {
-			return err
-		}
-		fits, err := totpFits(f.Secret, p.Code, tx.now)
-		if err != nil {
-			return internal("Database error verifying MFA TOTP secret", err)
-		}
-		if !fits {
-			return unprocessable("mfa_verification_failed", "Invalid TOTP code entered")
-		}
-		tx.audit(c.User, auditVerification, map[string]any{"factor_id": f.ID, "challenge_id": challengeID, "factor_type": f.Type})
-		if res, err = tx.raiseSession(c, f, challengeID); err != nil || f.verified() {
-			return err
-		}
-		return tx.notifyFactorEnrolled(c.User, f.Type)
-	})
-	if err != nil {
-		return err
-	}
-	return writeToken(w, res)
-}
-
-// judgeChallenge refuses a challenge that is unknown, used, of another address
-// or too old. The row stays locked, so that it is used once.
-func (w *work) judgeChallenge(f Factor, id string) error {
-	var created time.Time
-	var used bool
-	var ip string
-	err := w.QueryRow(w.ctx, `
-		select created_at, verified_at is not null, host(ip_address)
-		from auth.mfa_challenges where id = $1 and factor_id = $2 for update`, id, f.ID).Scan(&created, &used, &ip)
-	peer := clientIP(w.r)
-	if peer == "" {
-		peer = "::"
-	}
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return unprocessable(codeFactorNotFound, "MFA factor with the provided challenge ID not found")
-	case err != nil:
-		return internal("Database error finding Challenge", err)
-	case used || ip != peer:
-		return unprocessable("mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
-	case w.now.After(created.Add(w.h.cfg.MFA.ChallengeLife)):
-		return unprocessable("mfa_challenge_expired",
-			"MFA challenge %s has expired, verify against another challenge or create a new challenge.", id)
-	}
-	return nil
-}
-
 // raiseSession makes the session aal2 with a fresh refresh token, and ends
 // every session of the user that is not.
 func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResponse, error) {
@@ -306,7 +254,7 @@ func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResp
 		{`insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
 			values ($1, $2, $3, $3, $4)
 			on conflict on constraint mfa_amr_claims_session_id_authentication_method_pkey do update set updated_at = excluded.updated_at`,
-			[]any{newID(), s.ID, w.now, methodTOTP}},
+			[]any{newID(), s.ID, w.now, f.method()}},
 		{`update auth.sessions set aal = 'aal2', factor_id = $2, updated_at = $3 where id = $1`, []any{s.ID, f.ID, w.now}},
 		{`delete from auth.sessions where user_id = $1 and aal is distinct from 'aal2' and id <> $2`, []any{c.User.ID, s.ID}},
 		{`delete from auth.mfa_factors where user_id = $1 and status = 'unverified' and factor_type = $2::text::auth.factor_type`, []any{c.User.ID, f.Type}},
@@ -330,7 +278,7 @@ func (w *work) raiseSession(c *caller, f Factor, challengeID string) (*TokenResp
 	if err != nil {
 		return nil, err
 	}
-	return w.h.tokenResponse(u, &raised, refresh, w.now)
+	return w.tokenResponse(u, &raised, refresh, f.method())
 }
 
 // raiseToken replaces the session's refresh token, so that the one which was
@@ -382,10 +330,6 @@ func (h *Handler) unenrollFactor(w http.ResponseWriter, r *http.Request) error {
 // deleteFactor removes a factor; sessions that it had raised fall back to
 // aal1 and forget it.
 func (w *work) deleteFactor(f Factor) error {
-	method := factorTOTP
-	if f.Type != factorTOTP {
-		method = "mfa/" + f.Type
-	}
 	return w.exec("Database error deleting factor", `
 		with s as (
 		  update auth.sessions set aal = 'aal1', factor_id = null, updated_at = $3 where factor_id = $1
@@ -393,5 +337,5 @@ func (w *work) deleteFactor(f Factor) error {
 		), a as (
 		  delete from auth.mfa_amr_claims where authentication_method = $2 and session_id in (select id from s)
 		)
-		delete from auth.mfa_factors where id = $1`, f.ID, method, w.now)
+		delete from auth.mfa_factors where id = $1`, f.ID, f.method(), w.now)
 }

@@ -51,6 +51,9 @@ func (h *Handler) grantPassword(w http.ResponseWriter, r *http.Request) error {
 		return badRequest(codeUserBanned, "User is banned")
 	}
 	ok, outdated, err := h.checkPassword(r.Context(), u, p.Password)
+	if err == nil {
+		err = h.passwordAttempt(r, u, ok)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -28,6 +28,9 @@ type outgoing struct {
 
 // mailOut composes a mail; it leaves when the work is done.
 func (w *work) mailOut(l letter) error {
+	if w.h.hooks.on(HookSendEmail) {
+		return w.hookLetter(l)
+	}
 	failure := "Error sending " + strings.ReplaceAll(l.kind, "_", " ") + " email"
 	target := w.h.redirectTarget(w.r)
 	var data map[string]any

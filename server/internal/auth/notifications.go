@@ -1,5 +1,7 @@
 package auth
 
+import "github.com/suparust/suparust/server/internal/session"
+
 // notify tells a user by mail of a change that was made to them, where that is
 // turned on. to is the address; there may be none. A notification that cannot
 // be sent stops nothing.
@@ -7,7 +9,23 @@ func (w *work) notify(kind string, u *User, to string, vars map[string]any) erro
 	if to == "" || !w.h.cfg.Email.Notifications[kind] {
 		return nil
 	}
-	return w.mailOut(letter{kind: kind, to: to, user: u, more: vars})
+	if err := w.h.admitMail(); err != nil {
+		w.h.log.Warn("a notification was not sent", "kind", kind, "error", err)
+		return nil
+	}
+	l := letter{kind: kind, to: to, user: u, more: vars}
+	if !w.h.hooks.on(HookSendEmail) {
+		return w.mailOut(l)
+	}
+	err := w.Savepoint(w.ctx, func(tx *session.Tx) error {
+		inner := *w
+		inner.Tx = tx
+		return inner.mailOut(l)
+	})
+	if err != nil {
+		w.h.log.Warn("a notification was not sent", "kind", kind, "error", err)
+	}
+	return nil
 }
 
 // notifyPasswordChanged follows a change of the password by the user.

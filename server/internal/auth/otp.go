@@ -144,7 +144,7 @@ func (h *Handler) sendText(w http.ResponseWriter, r *http.Request, p otpParams) 
 	if p.Phone, err = validPhone(p.Phone); err != nil {
 		return err
 	}
-	if err := validChannel(p.Channel); err != nil {
+	if err := h.validChannel(p.Channel); err != nil {
 		return err
 	}
 	var u *User
@@ -168,7 +168,7 @@ func (h *Handler) sendText(w http.ResponseWriter, r *http.Request, p otpParams) 
 	var id string
 	err = h.inTx(r, func(tx *work) error {
 		tx.audit(u, auditRecovery, map[string]any{"channel": "sms"})
-		id, err = tx.sendPhoneCode(u, codeConfirmation, p.Phone)
+		id, err = tx.sendPhoneCode(u, codeConfirmation, p.Phone, p.Channel)
 		return err
 	})
 	if err != nil {

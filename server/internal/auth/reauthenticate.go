@@ -21,7 +21,7 @@ func (h *Handler) reauthenticate(w http.ResponseWriter, r *http.Request) error {
 			return tx.sendReauthentication(u)
 		}
 		var err error
-		answer.MessageID, err = tx.sendPhoneCode(u, codeReauthenticate, u.Phone)
+		answer.MessageID, err = tx.sendPhoneCode(u, codeReauthenticate, u.Phone, "")
 		return err
 	})
 	if err != nil {

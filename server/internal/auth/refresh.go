@@ -162,7 +162,7 @@ func (w *work) refresh(token string) (*TokenResponse, error) {
 		}
 	}
 	u.UpdatedAt = w.now
-	return w.h.tokenResponse(u, &s, issued, w.now)
+	return w.tokenResponse(u, &s, issued, methodRefresh)
 }
 
 // activeRefreshToken is the session's newest token that is not used, and the

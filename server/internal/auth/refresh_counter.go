@@ -79,7 +79,7 @@ func (w *work) refreshCounter(token *counterToken) (*TokenResponse, error) {
 		return nil, err
 	}
 	u.UpdatedAt = w.now
-	return w.h.tokenResponse(u, &s, issued, w.now)
+	return w.tokenResponse(u, &s, issued, methodRefresh)
 }
 
 // mayReuse tells whether a token that is behind the session's counter is

@@ -89,9 +89,9 @@ func (w *work) resend(u *User, p resendParams) (messageID string, err error) {
 		return "", w.sendEmailChange(u, u.EmailChange, p.challenge)
 	case p.Type == "sms" && u.PhoneConfirmedAt == nil:
 		w.audit(u, auditRecovery, nil)
-		return w.sendPhoneCode(u, codeConfirmation, p.Phone)
+		return w.sendPhoneCode(u, codeConfirmation, p.Phone, "")
 	case p.Type == "phone_change" && u.PhoneChange != "":
-		return w.sendPhoneCode(u, codePhoneChange, u.PhoneChange)
+		return w.sendPhoneCode(u, codePhoneChange, u.PhoneChange, "")
 	}
 	return "", nil
 }

@@ -20,14 +20,14 @@ func (h *Handler) router() http.Handler {
 	r.Get("/callback", h.answer(h.callback))
 	r.Post("/callback", h.answer(h.callback))
 
-	r.Post("/signup", h.answer(h.signup))
-	r.Post("/token", h.answer(h.token))
-	r.Post("/otp", h.answer(h.otp))
-	r.Post("/magiclink", h.answer(h.magicLink))
-	r.Post("/recover", h.answer(h.recoverPassword))
-	r.Post("/resend", h.answer(h.resend))
-	r.Get("/verify", h.answer(h.verifyLink))
-	r.Post("/verify", h.answer(h.verifyCode))
+	r.With(h.requireCaptcha).Post("/signup", h.answer(h.signup))
+	r.With(h.requireCaptcha).Post("/token", h.answer(h.token))
+	r.With(h.limited(limitOTP), h.requireCaptcha).Post("/otp", h.answer(h.otp))
+	r.With(h.limited(limitMagicLink), h.requireCaptcha).Post("/magiclink", h.answer(h.magicLink))
+	r.With(h.limited(limitRecover), h.requireCaptcha).Post("/recover", h.answer(h.recoverPassword))
+	r.With(h.limited(limitResend), h.requireCaptcha).Post("/resend", h.answer(h.resend))
+	r.With(h.limited(limitVerify)).Get("/verify", h.answer(h.verifyLink))
+	r.With(h.limited(limitVerify)).Post("/verify", h.answer(h.verifyCode))
 
 	r.With(h.requireUser).Post("/logout", h.answer(h.logout))
 	r.Route("/reauthenticate", func(r chi.Router) {
@@ -37,7 +37,7 @@ func (h *Handler) router() http.Handler {
 	r.Route("/user", func(r chi.Router) {
 		r.Use(h.requireUser)
 		r.Get("/", h.answer(h.getUser))
-		r.Put("/", h.answer(h.updateUser))
+		r.With(h.limited(limitUser)).Put("/", h.answer(h.updateUser))
 		r.Route("/identities", func(r chi.Router) {
 			r.Use(h.requireManualLinking)
 			r.Get("/authorize", h.answer(h.authorizeLink))

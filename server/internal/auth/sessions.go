@@ -42,6 +42,7 @@ const (
 	methodInvite      = "invite"
 	methodEmailSignup = "email/signup"
 	methodEmailChange = "email_change"
+	methodRefresh     = "token_refresh" // told to hooks, never in a token
 )
 
 const (
@@ -141,5 +142,5 @@ func (w *work) signIn(userID, method string) (*TokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.h.tokenResponse(u, s, refresh, w.now)
+	return w.tokenResponse(u, s, refresh, method)
 }

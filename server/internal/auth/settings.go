@@ -23,7 +23,7 @@ func (h *Handler) settings(w http.ResponseWriter, _ *http.Request) error {
 		"disable_signup":                   h.cfg.DisableSignup,
 		"mailer_autoconfirm":               h.autoconfirms(providerEmail),
 		"phone_autoconfirm":                h.autoconfirms(providerPhone),
-		"sms_provider":                     "",
+		"sms_provider":                     h.sms.Provider(),
 		"saml_enabled":                     false,
 		"saml_private_key_next_configured": false,
 		"passkeys_enabled":                 false,

@@ -27,7 +27,13 @@ func (h *Handler) signup(w http.ResponseWriter, r *http.Request) error {
 		if !h.cfg.AnonymousSignIns {
 			return unprocessable("anonymous_provider_disabled", "Anonymous sign-ins are disabled")
 		}
+		if err := h.admit(r, limitAnonymous); err != nil {
+			return err
+		}
 		return h.signupAnonymously(w, r, p)
+	}
+	if err := h.admit(r, limitSignup); err != nil {
+		return err
 	}
 	res, err := h.register(r, p)
 	switch {
@@ -127,7 +133,7 @@ func (w *work) requestConfirmation(res *registration, id string, p signupParams,
 	}
 	w.audit(u, auditConfirmation, traits)
 	if p.provider() == providerPhone {
-		_, err = w.sendPhoneCode(u, codeConfirmation, p.Phone)
+		_, err = w.sendPhoneCode(u, codeConfirmation, p.Phone, p.Channel)
 	} else {
 		if err = w.startFlow(p.challenge, id, providerEmail, methodEmailSignup); err != nil {
 			return err
@@ -158,7 +164,7 @@ func (h *Handler) checkSignup(ctx context.Context, p *signupParams) (err error) 
 		return invalid("Only an email address or phone number should be provided on signup.")
 	}
 	if p.Phone != "" {
-		if err := validChannel(p.Channel); err != nil {
+		if err := h.validChannel(p.Channel); err != nil {
 			return err
 		}
 		if p.Challenge != "" {

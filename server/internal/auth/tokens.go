@@ -47,18 +47,23 @@ type accessClaims struct {
 }
 
 // tokenResponse signs an access token for the session and puts the answer
-// together.
-func (h *Handler) tokenResponse(u *User, s *Session, refresh string, now time.Time) (*TokenResponse, error) {
+// together. method is how the user has just shown who they are.
+func (w *work) tokenResponse(u *User, s *Session, refresh, method string) (*TokenResponse, error) {
+	h := w.h
 	life := int64(h.cfg.JWTExpiry / time.Second)
-	issued := now.Unix()
+	issued := w.now.Unix()
 	if cfg := h.cfg.Sessions; s.lacksFactor(cfg, u) {
 		life = min(life, s.CreatedAt.Add(cfg.AllowLowAAL).Unix()-issued)
 	}
-	token, err := h.signer.Sign(accessClaims{
+	claims, err := w.customClaims(accessClaims{
 		Issuer: h.cfg.Issuer, Subject: u.ID, Audience: u.Aud, ExpiresAt: issued + life, IssuedAt: issued,
 		Email: u.Email, Phone: u.Phone, AppMetadata: u.AppMetadata, UserMetadata: u.UserMetadata,
 		Role: u.Role, AAL: s.AAL, AMR: s.AMR(), SessionID: s.ID, IsAnonymous: u.IsAnonymous,
-	})
+	}, method)
+	if err != nil {
+		return nil, err
+	}
+	token, err := h.signer.Sign(claims)
 	if err != nil {
 		return nil, internal("error generating jwt token", err)
 	}
@@ -118,17 +123,24 @@ func wellFormedRefreshToken(s string) bool {
 // body is taken for parameters, as in OAuth; then no JSON is left to read.
 func (h *Handler) token(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	switch r.FormValue("grant_type") {
-	case "password":
-		return h.grantPassword(w, r)
-	case "refresh_token":
-		return h.grantRefreshToken(w, r)
-	case "pkce":
-		return h.grantPKCE(w, r)
-	case "id_token":
-		return h.grantIDToken(w, r)
-	case "web3":
-		return unprocessable("web3_provider_disabled", "Web3 provider is disabled")
+	grants := map[string]httpx.HandlerFunc{
+		"password": h.grantPassword, "refresh_token": h.grantRefreshToken, "pkce": h.grantPKCE, "id_token": h.grantIDToken, "web3": h.grantWeb3,
 	}
-	return badRequest(codeInvalidLogin, "unsupported_grant_type")
+	name := r.FormValue("grant_type")
+	grant, limit := grants[name], limitToken
+	switch {
+	case grant == nil:
+		return badRequest(codeInvalidLogin, "unsupported_grant_type")
+	case name == "web3":
+		limit = limitWeb3
+	}
+	if err := h.admit(r, limit); err != nil {
+		return err
+	}
+	return grant(w, r)
+}
+
+// grantWeb3 is POST /token?grant_type=web3, which is off.
+func (h *Handler) grantWeb3(http.ResponseWriter, *http.Request) error {
+	return unprocessable("web3_provider_disabled", "Web3 provider is disabled")
 }

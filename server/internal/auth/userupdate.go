@@ -105,7 +105,7 @@ func (h *Handler) checkUpdate(ctx context.Context, p *updateParams) (err error) 
 		if p.Phone, err = validPhone(p.Phone); err != nil {
 			return err
 		}
-		if err := validChannel(p.Channel); err != nil {
+		if err := h.validChannel(p.Channel); err != nil {
 			return err
 		}
 	}
@@ -228,6 +228,6 @@ func (w *work) changePhone(u *User, p updateParams) error {
 		}
 		return w.setProviders(u.ID)
 	}
-	_, err := w.sendPhoneCode(u, codePhoneChange, p.Phone)
+	_, err := w.sendPhoneCode(u, codePhoneChange, p.Phone, p.Channel)
 	return err
 }

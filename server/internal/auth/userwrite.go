@@ -16,6 +16,7 @@ type newUser struct {
 	Data         object
 	Providers    []string // none for anonymous users
 	Anonymous    bool
+	ByAdmin      bool // the hooks are not asked
 }
 
 //go:embed queries/insert_user.sql
@@ -24,8 +25,14 @@ var insertUserSQL string
 // insertUser inserts the row. Triggers of the project see just what the caller
 // gave: what the server adds comes with later updates.
 func (w *work) insertUser(n newUser, message string) (id string, err error) {
+	if n.ID == "" && w.approved != nil {
+		n.ID = w.approved.ID
+	}
 	if n.ID == "" {
 		n.ID = newID()
+	}
+	if !n.ByAdmin && w.approved == nil && w.h.hooks.on(HookBeforeUserCreated) {
+		return "", &unapproved{n}
 	}
 	if n.Role == "" {
 		n.Role = w.h.cfg.DefaultRole
@@ -33,12 +40,8 @@ func (w *work) insertUser(n newUser, message string) (id string, err error) {
 	if n.Data == nil {
 		n.Data = object{}
 	}
-	app := map[string]any{}
-	if len(n.Providers) > 0 {
-		app["provider"], app["providers"] = n.Providers[0], n.Providers
-	}
 	_, err = w.Exec(w.ctx, insertUserSQL, n.ID, n.Aud, strings.TrimSpace(n.Role), nullable(strings.ToLower(n.Email)), nullable(n.Phone),
-		n.PasswordHash, string(mustJSON(app)), string(mustJSON(n.Data)), n.Anonymous, w.now)
+		n.PasswordHash, string(n.appMetadata()), string(mustJSON(n.Data)), n.Anonymous, w.now)
 	switch {
 	case isConstraint(err, "users_email_partial_key"):
 		return "", unprocessable(codeEmailExists, messageDuplicateEmail)
@@ -48,6 +51,9 @@ func (w *work) insertUser(n newUser, message string) (id string, err error) {
 		return "", unprocessable(codeValidation, "A user with this ID already exists")
 	case err != nil:
 		return "", internal(message, err)
+	}
+	if !n.ByAdmin {
+		w.created = n.ID
 	}
 	return n.ID, nil
 }

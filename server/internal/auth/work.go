@@ -24,6 +24,10 @@ type work struct {
 	mails  []outgoing
 	// refusal is an error that is answered although the work is kept.
 	refusal error
+	// approved is the user that the hook before_user_created lets be inserted,
+	// created the one that was.
+	approved *newUser
+	created  string
 }
 
 // maxAttempts bounds how often a transaction that PostgreSQL chose as the
@@ -31,12 +35,14 @@ type work struct {
 const maxAttempts = 4
 
 // inTx runs fn in a transaction. fn may be run again from the start after a
-// deadlock, so it keeps its results in variables that it sets anew.
+// deadlock, or when a hook has approved the user that it inserts, so it keeps
+// its results in variables that it sets anew.
 func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 	var w *work
 	var err error
-	for range maxAttempts {
-		w = &work{h: h, r: r, ctx: r.Context(), now: h.now()}
+	var approved *newUser
+	for attempt := 0; attempt < maxAttempts; attempt++ {
+		w = &work{h: h, r: r, ctx: r.Context(), now: h.now(), approved: approved}
 		err = h.db.Tx(w.ctx, nil, func(tx *session.Tx) error {
 			w.Tx = tx
 			if err := fn(w); err != nil && !errors.Is(err, errKeep) {
@@ -47,6 +53,14 @@ func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 			}
 			return w.send()
 		})
+		var ask *unapproved
+		if errors.As(err, &ask) {
+			if err := h.beforeUserCreated(r, ask.user); err != nil {
+				return err
+			}
+			approved, attempt = &ask.user, -1
+			continue
+		}
 		if !isState(err, stateDeadlock, stateSerialization) {
 			break
 		}
@@ -55,6 +69,9 @@ func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 		return err
 	}
 	w.deliver()
+	if w.refusal == nil && w.created != "" && h.hooks.on(HookAfterUserCreated) {
+		return h.afterUserCreated(r, w.created)
+	}
 	return w.refusal
 }
 
