@@ -162,6 +162,11 @@ type AuthConfig struct {
 	MFA      MFAConfig
 	OAuth    OAuthConfig
 
+	Hooks   map[string]HookConfig // by name, such as custom_access_token
+	Captcha CaptchaConfig
+	Limits  LimitsConfig
+	Texts   TextsConfig
+
 	// NoAuditTable keeps audit entries in the log alone.
 	NoAuditTable bool
 
@@ -214,6 +219,7 @@ func DefaultConfig() Config {
 		Auth: AuthConfig{
 			SiteURL:   "http://127.0.0.1:3000",
 			JWTExpiry: defaultJWTExpiry,
+			Limits:    defaultLimits(),
 		},
 		Storage: StorageConfig{
 			Root:          filepath.Join("data", "storage"),
@@ -233,6 +239,7 @@ func (c *Config) Ephemeral() {
 	c.Storage.Root = ""
 	// no test and no command sends mail to people
 	c.Mail = MailConfig{From: c.Mail.From, ListenAddr: "127.0.0.1", OnDemand: true}
+	c.Auth.unguarded()
 	c.Quickstart = false
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
@@ -278,7 +285,7 @@ func (c *Config) validate() error {
 	if err := c.validateOAuth(); err != nil {
 		return err
 	}
-	return nil
+	return c.validateGuards()
 }
 
 // NeedsSecret tells that there is no JWT secret although there has to be one.

@@ -97,6 +97,7 @@ func (c *Config) loadAuth(p *project.Project) error {
 		MaxFactors:        t.MFA.MaxEnrolledFactors,
 	}
 	a.loadProviders(p)
+	a.loadGuards(p)
 	if t.SigningKeysPath != "" {
 		keys, err := p.ReadFile(t.SigningKeysPath)
 		if err != nil {

@@ -143,6 +143,7 @@ func (s *Server) authConfig(fake *oauth.Fake) auth.Config {
 		JWTExpiry: c.JWTExpiry, DisableSignup: c.DisableSignup, AnonymousSignIns: c.AnonymousSignIns, ManualLinking: c.ManualLinking,
 		Email: c.Email, Phone: c.Phone, Password: c.Password, Sessions: c.Sessions, MFA: c.MFA, OAuth: c.OAuth.external(fake),
 	}
+	ac.Hooks, ac.Captcha, ac.Limits, ac.Phone.Service = c.Hooks, c.Captcha, s.cfg.limits(), c.Texts.account()
 	if ac.ExternalURL == "" {
 		ac.ExternalURL = s.url + "/auth/v1"
 	}
