@@ -17,7 +17,8 @@ func (s *Server) ReloadSchema(ctx context.Context) error {
 }
 
 // Reconfigure puts in force what may change while the server runs: c.REST with
-// the settings of the database, the API keys and the keys of tokens. Where c
+// the settings of the database, the API keys and the keys of tokens, which are
+// published anew, too. Where c
 // has an error everything stays as it was.
 func (s *Server) Reconfigure(ctx context.Context, c Config) error {
 	if !s.serves() {
@@ -41,6 +42,9 @@ func (s *Server) Reconfigure(ctx context.Context, c Config) error {
 	s.keysMu.Lock()
 	defer s.keysMu.Unlock()
 	if err := s.ring.set(&c, secret); err != nil {
+		return err
+	}
+	if err := s.auth.SetKeys(s.ring.all); err != nil {
 		return err
 	}
 	s.gateway.SetKeys(keys)

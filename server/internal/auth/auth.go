@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth/captcha"
@@ -38,7 +39,7 @@ type Handler struct {
 	templates *mailTemplates
 	smsText   smsTemplate
 	redirects []redirectPattern
-	jwks      []byte
+	jwks      atomic.Pointer[[]byte] // the public keys as they are published
 	oauth     *oauth.Services
 	refreshes refreshGates
 	hooks     hooks
@@ -89,7 +90,7 @@ func New(c Config) (*Handler, error) {
 	if h.hooks, err = newHooks(c.Hooks); err != nil {
 		return nil, err
 	}
-	if h.jwks, err = publicKeys(c.Keys); err != nil {
+	if err = h.SetKeys(c.Keys); err != nil {
 		return nil, err
 	}
 	h.oauth, err = oauth.NewServices(oauth.Options{
@@ -101,6 +102,16 @@ func New(c Config) (*Handler, error) {
 	}
 	h.routes = h.router()
 	return h, nil
+}
+
+// SetKeys publishes the public parts of these keys from now on. Who signs and
+// verifies with them is told elsewhere.
+func (h *Handler) SetKeys(keys gateway.KeySet) error {
+	doc, err := publicKeys(keys)
+	if err == nil {
+		h.jwks.Store(&doc)
+	}
+	return err
 }
 
 // Start has nothing to prepare: the handler serves from the first request on.

@@ -65,7 +65,7 @@ const cacheTenMinutes = "public, max-age=600"
 // wellKnownKeys is GET /.well-known/jwks.json.
 func (h *Handler) wellKnownKeys(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Cache-Control", cacheTenMinutes)
-	return writeOK(w, json.RawMessage(h.jwks))
+	return writeOK(w, json.RawMessage(*h.jwks.Load()))
 }
 
 // wellKnownOpenID is GET /.well-known/openid-configuration.
