@@ -42,7 +42,6 @@ func parsePage(q url.Values) (page, error) {
 		}
 		*n.to = v
 	}
-	p.Number = max(p.Number, 1)
 	if p.Size == 0 {
 		p.Size = defaultPageSize
 	}
@@ -67,7 +66,7 @@ func parsePage(q url.Values) (page, error) {
 // limits are the row numbers of the page, bounded so that they fit.
 func (p page) limits() (limit, offset int64) {
 	limit = int64(min(p.Size, maxOffset))
-	before := p.Number - 1
+	before := max(p.Number, 1) - 1
 	if before > 0 && uint64(limit) > maxOffset/before {
 		return limit, maxOffset
 	}

@@ -243,10 +243,12 @@ func (h *Handler) adminUpdateUser(w http.ResponseWriter, r *http.Request) error 
 		if err := tx.applyAdminUpdate(u, p, hash); err != nil {
 			return err
 		}
-		tx.auditAdmin(auditModified, u, nil)
 		var err error
-		updated, err = tx.reload(u.ID)
-		return err
+		if updated, err = tx.reload(u.ID); err != nil {
+			return err
+		}
+		tx.auditAdmin(auditModified, updated, nil)
+		return nil
 	})
 	if err != nil {
 		return err

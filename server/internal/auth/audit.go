@@ -76,7 +76,7 @@ func (w *work) audit(actor *User, action string, traits map[string]any) {
 		a.Name = meta["full_name"]
 	}
 	e := auditEntry{ID: newID(), Payload: a, CreatedAt: w.now}
-	if a.LogType == "factor" || action == auditLinked || action == auditUnlinked {
+	if a.LogType == "factor" && action != auditFactorUpdated || action == auditLinked || action == auditUnlinked {
 		e.IP = clientIP(w.r)
 	}
 	w.audits = append(w.audits, e)
@@ -84,7 +84,10 @@ func (w *work) audit(actor *User, action string, traits map[string]any) {
 
 // auditAdmin notes an action of the caller of an admin endpoint on user.
 func (w *work) auditAdmin(action string, user *User, traits map[string]any) {
-	all := map[string]any{"user_id": user.ID, "user_email": user.Email, "user_phone": user.Phone}
+	all := map[string]any{"user_id": user.ID, "user_email": user.Email}
+	if action != auditInvited { // which is by address alone
+		all["user_phone"] = user.Phone
+	}
 	for k, v := range traits {
 		all[k] = v
 	}

@@ -98,15 +98,18 @@ func adminActor(r *http.Request) *User {
 // claims are those of the request's token, when it is valid now.
 func (h *Handler) claims(r *http.Request) (*gateway.Claims, error) {
 	c := gateway.CredentialsFrom(r.Context())
-	if c.Token == "" || strings.ContainsAny(c.Token, " \t") {
+	if c.Token == "" || strings.ContainsAny(c.Token, " \t") || strings.Contains(r.Header.Get("Authorization"), "  ") {
 		return nil, errNoBearer()
 	}
 	if c.Err != nil {
-		return nil, badToken(c.Err)
+		return nil, badToken(c.Err, c.Token)
+	}
+	if err := checkClaimTypes(c.Claims.Map()); err != nil {
+		return nil, err
 	}
 	var te *gateway.TokenError
 	if err := c.Claims.CheckTime(h.cfg.Now(), 0); errors.As(err, &te) && te.Kind != gateway.IssuedInFuture {
-		return nil, badToken(te)
+		return nil, badToken(te, c.Token)
 	}
 	return c.Claims, nil
 }
@@ -115,7 +118,7 @@ func errNoBearer() *Error {
 	return fail(http.StatusUnauthorized, codeNoAuthorization, "This endpoint requires a valid Bearer token")
 }
 
-func badToken(e *gateway.TokenError) *Error {
+func badToken(e *gateway.TokenError, token string) *Error {
 	var why string
 	switch e.Kind {
 	case gateway.BadSignature:
@@ -137,7 +140,7 @@ func badToken(e *gateway.TokenError) *Error {
 	default:
 		why = "token is malformed: token contains an invalid number of segments"
 		if e.Parts == 3 {
-			why = "token is malformed: could not base64 decode " + e.Detail
+			why = "token is malformed: could not base64 decode " + e.Detail + ": " + badPart(token)
 		}
 	}
 	return forbidden(codeBadJWT, "invalid JWT: unable to parse or verify signature, %s", why)

@@ -72,10 +72,19 @@ func TestBodies(t *testing.T) {
 	t.Run("empty", func(t *testing.T) {
 		f.do(t, request{method: "POST", path: "/signup"}).refused(t, 400, "bad_json", "Could not parse request body as JSON: unexpected end of JSON input")
 	})
-	t.Run("a form is eaten by /token", func(t *testing.T) {
-		f.do(t, request{method: "POST", path: "/token", body: "grant_type=password&email=a@b.c&password=x",
-			header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}).
-			refused(t, 400, "bad_json", "Could not parse request body as JSON: unexpected end of JSON input")
+	t.Run("a form holds parameters and no JSON", func(t *testing.T) {
+		u := f.signUp(t, "form@example.com")
+		const form, json = "grant_type=password&email=a@b.c&password=x", `{"email":"a@b.co","password":"123456","type":"signup"}`
+		for _, c := range []struct{ method, path, token, body string }{
+			{"POST", "/token", "", form}, {"POST", "/token?grant_type=password", "", json}, {"POST", "/token?grant_type=refresh_token", "", json},
+			{"POST", "/signup", "", json}, {"POST", "/signup", "", form}, {"POST", "/otp", "", json}, {"POST", "/recover", "", json},
+			{"POST", "/magiclink", "", json}, {"POST", "/resend", "", json}, {"POST", "/verify", "", json}, {"PUT", "/user", u.token, json},
+			{"POST", "/factors", u.token, json}, {"POST", "/admin/users", f.keys.ServiceRoleKey, json}, {"POST", "/invite", f.keys.ServiceRoleKey, json},
+		} {
+			f.do(t, request{method: c.method, path: c.path, token: c.token, body: c.body,
+				header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}}).
+				refused(t, 400, "bad_json", "Could not parse request body as JSON: unexpected end of JSON input")
+		}
 	})
 	big := `{"email":"` + strings.Repeat("a", 1<<20) + `"}`
 	for _, path := range []string{"/signup", "/token?grant_type=password", "/otp", "/recover"} {

@@ -47,7 +47,7 @@ func (c *challenge) check() error {
 	}
 	c.Method = strings.ToLower(c.Method)
 	if c.Method != challengeS256 && c.Method != challengePlain {
-		return invalid("unsupported code_challenge method %q", cleanText(c.Method, 64))
+		return invalid("Invalid code_challenge_method")
 	}
 	return nil
 }
@@ -67,8 +67,8 @@ func (w *work) startFlow(c challenge, userID, provider, method string) error {
 	}
 	return w.exec("Database error saving flow state", `
 		insert into auth.flow_state (id, user_id, auth_code, code_challenge, code_challenge_method,
-		  provider_type, authentication_method, created_at, updated_at)
-		values ($1, $2, $3, $4, $5::text::auth.code_challenge_method, $6, $7, $8, $8)`,
+		  provider_type, authentication_method, provider_access_token, provider_refresh_token, created_at, updated_at)
+		values ($1, $2, $3, $4, $5::text::auth.code_challenge_method, $6, $7, '', '', $8, $8)`,
 		newID(), userID, newID(), c.Challenge, c.Method, provider, method, w.now)
 }
 

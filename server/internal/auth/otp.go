@@ -48,12 +48,18 @@ func (h *Handler) otp(w http.ResponseWriter, r *http.Request) error {
 
 // magicLink is POST /magiclink, the older form of /otp.
 func (h *Handler) magicLink(w http.ResponseWriter, r *http.Request) error {
-	var p otpParams
+	var p struct {
+		Email string `json:"email"`
+		Data  object `json:"data"`
+		challenge
+	}
 	if err := readJSON(w, r, &p); err != nil {
 		return err
 	}
-	return h.sendLink(w, r, p)
+	return h.sendLink(w, r, otpParams{Email: p.Email, Data: p.Data, challenge: p.challenge})
 }
+
+var errUnknownForOTP = unprocessable("otp_disabled", "Signups not allowed for otp")
 
 func (h *Handler) requireKnown(r *http.Request, p *otpParams) (err error) {
 	var u *User
@@ -65,8 +71,8 @@ func (h *Handler) requireKnown(r *http.Request, p *otpParams) (err error) {
 	default:
 		return nil
 	}
-	if err != nil {
-		return err
+	if err != nil { // nobody has such an address
+		return errUnknownForOTP
 	}
 	err = h.withConn(r.Context(), func(q querier) error {
 		if p.Email != "" {
@@ -80,7 +86,7 @@ func (h *Handler) requireKnown(r *http.Request, p *otpParams) (err error) {
 	case err != nil:
 		return internal("Database error finding user", err)
 	case u == nil:
-		return unprocessable("otp_disabled", "Signups not allowed for otp")
+		return errUnknownForOTP
 	}
 	return nil
 }

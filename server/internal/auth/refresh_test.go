@@ -33,7 +33,7 @@ func TestRefreshRotates(t *testing.T) {
 		t.Errorf("claims %v, then %v", old, now)
 	}
 	for sql, want := range map[string]string{
-		"select string_agg(concat_ws('|', revoked, parent = $1), ' ' order by id) from auth.refresh_tokens":                                                    "t|f f|t",
+		"select string_agg(concat_ws('|', revoked, parent = $1), ' ' order by id) from auth.refresh_tokens":                                                    "t f|t",
 		"select abs(extract(epoch from refreshed_at - (now() at time zone 'UTC')) - 60) < 30 from auth.sessions where $1 <> ''":                                "true",
 		"select last_sign_in_at = '" + signedIn + "' and updated_at > last_sign_in_at from auth.users where $1 <> ''":                                          "true",
 		"select string_agg(payload->>'action', ' ' order by payload->>'action') from auth.audit_log_entries where payload->>'log_type' = 'token' and $1 <> ''": "token_refreshed token_revoked",

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"encoding/json"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,20 +21,30 @@ const (
 	badJSONMessage = "Could not parse request body as JSON: %v"
 )
 
-// readJSON reads the body into v whatever its content type says. A form body
-// of /token was read by the form parser before and is empty here, see token.
+// readJSON reads the body into v whatever its content type says, unless that
+// is a form's.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := httpx.ReadBody(w, r, maxBody)
 	if err != nil {
 		return err
 	}
+	if isForm(r) {
+		body = nil
+	}
 	return parseJSON(body, v)
+}
+
+// isForm reports whether the body is a form's: as in OAuth it holds parameters
+// such as grant_type and redirect_to, and leaves no JSON to read.
+func isForm(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
 // readOptionalJSON is readJSON for endpoints whose body may be empty.
 func readOptionalJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := httpx.ReadBody(w, r, maxBody)
-	if err != nil || len(body) == 0 {
+	if err != nil || len(body) == 0 || isForm(r) {
 		return err
 	}
 	return parseJSON(body, v)

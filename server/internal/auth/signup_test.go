@@ -22,7 +22,7 @@ func TestSignUpOpensASession(t *testing.T) {
 		"user.user_metadata.full_name": "Ann", "user.user_metadata.n": "1.5", "user.user_metadata.sub": id, "user.user_metadata.email": "new@example.com",
 		"user.user_metadata.email_verified": "true", "user.user_metadata.phone_verified": "false",
 		"user.identities.0.provider": "email", "user.identities.0.id": id, "user.identities.0.user_id": id, "user.identities.0.email": "new@example.com",
-		"user.identities.0.identity_data.email_verified": "false", "user.identities.0.identity_data.full_name": "Ann", "user.identities.0.identity_data.sub": id,
+		"user.identities.0.identity_data.email_verified": "true", "user.identities.0.identity_data.full_name": "Ann", "user.identities.0.identity_data.sub": id,
 	} {
 		if got := r.text(path); got != want {
 			t.Errorf("%s is %q, want %q", path, got, want)
@@ -65,9 +65,10 @@ func TestSignUpOpensASession(t *testing.T) {
 	for sql, want := range map[string]string{
 		"select encrypted_password like '$argon2id$v=19$m=64,t=1,p=1$%' from auth.users where id = $1": "true",
 		"select concat_ws('|', instance_id, confirmation_token, recovery_token, email_change, email_change_token_new, email_change_token_current, phone_change, phone_change_token, reauthentication_token, email_change_confirm_status) from auth.users where id = $1": "00000000-0000-0000-0000-000000000000|||||||||0",
+		"select identity_data->>'email_verified' from auth.identities where user_id = $1":                                                                                                                                                                     "false",
 		"select phone is null from auth.users where id = $1":                                                                                                                                                                                                  "true",
 		"select concat_ws('|', aal, host(ip), user_agent, refreshed_at) from auth.sessions where user_id = $1":                                                                                                                                                "aal1|203.0.113.7|tester",
-		"select concat_ws('|', revoked, parent, instance_id) from auth.refresh_tokens where user_id = $1::uuid::text":                                                                                                                                         "f||00000000-0000-0000-0000-000000000000",
+		"select concat_ws('|', revoked, coalesce(parent, 'none'), instance_id) from auth.refresh_tokens where user_id = $1::uuid::text":                                                                                                                       "f|none|00000000-0000-0000-0000-000000000000",
 		"select string_agg(authentication_method, ' ') from auth.mfa_amr_claims a join auth.sessions s on s.id = a.session_id where user_id = $1":                                                                                                             "password",
 		"select string_agg(payload->>'action', ' ' order by payload->>'action' desc) from auth.audit_log_entries where payload->>'actor_id' = $1::uuid::text":                                                                                                 "user_signedup login",
 		"select string_agg(concat_ws('|', payload->>'actor_username', payload->>'actor_name', payload->>'log_type', payload#>>'{traits,provider}'), ' ' order by payload->>'action') from auth.audit_log_entries where payload->>'actor_id' = $1::uuid::text": "new@example.com|Ann|account|email new@example.com|Ann|team|email",

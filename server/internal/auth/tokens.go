@@ -13,13 +13,15 @@ import (
 
 // TokenResponse is the answer to every successful sign-in and refresh.
 type TokenResponse struct {
-	AccessToken  string        `json:"access_token"`
-	TokenType    string        `json:"token_type"`
-	ExpiresIn    int64         `json:"expires_in"`
-	ExpiresAt    int64         `json:"expires_at"`
-	RefreshToken string        `json:"refresh_token"`
-	User         *User         `json:"user"`
-	WeakPassword *weakPassword `json:"weak_password,omitempty"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	ExpiresAt    int64  `json:"expires_at"`
+	RefreshToken string `json:"refresh_token"`
+	User         *User  `json:"user"`
+	// WeakPassword is a *weakPassword after a sign-in by password, null for a
+	// good one; other answers have none.
+	WeakPassword any `json:"weak_password,omitempty"`
 
 	// Of the outside service that the user signed in through.
 	ProviderToken        string `json:"provider_token,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -59,10 +60,9 @@ func totpFits(secret, code string, now time.Time) (bool, error) {
 
 // totpURI is what an authenticator app is told.
 func totpURI(issuer, account, secret string) string {
-	q := url.Values{
-		"algorithm": {"SHA1"}, "digits": {fmt.Sprint(totpDigits)}, "issuer": {issuer},
-		"period": {fmt.Sprint(totpPeriod)}, "secret": {secret},
-	}
-	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + account, RawQuery: q.Encode()}
+	// a blank is %20 in the query too: apps take a + for itself
+	name := strings.ReplaceAll(url.PathEscape(issuer), "&", "%26")
+	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + account,
+		RawQuery: fmt.Sprintf("algorithm=SHA1&digits=%d&issuer=%s&period=%d&secret=%s", totpDigits, name, totpPeriod, secret)}
 	return u.String()
 }

@@ -341,7 +341,7 @@ func TestPages(t *testing.T) {
 		"":                    {1, 50, "desc"},
 		"page=&per_page=":     {1, 50, "desc"},
 		"page=3&per_page=7":   {3, 7, "desc"},
-		"page=0":              {1, 50, "desc"},
+		"page=0":              {0, 50, "desc"},
 		"sort=created_at asc": {1, 50, "asc"},
 		"sort=created_at":     {1, 50, "desc"},
 		"page=18446744073709551615&per_page=18446744073709551615": {18446744073709551615, 18446744073709551615, "desc"},

@@ -46,6 +46,16 @@ type User struct {
 	ReauthenticationToken   string `json:"-"`
 }
 
+// MarshalJSON leaves out data that is empty, as that of a user who was deleted
+// softly.
+func (i Identity) MarshalJSON() ([]byte, error) {
+	type plain Identity
+	if string(i.Data) == "{}" {
+		i.Data = nil
+	}
+	return json.Marshal(plain(i))
+}
+
 // Identity is a way a user signs in. The names are swapped against the
 // columns: clients call the row's key identity_id and the provider's own id id.
 type Identity struct {

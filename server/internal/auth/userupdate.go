@@ -85,9 +85,11 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		tx.audit(u, auditModified, nil)
-		updated, err = tx.reload(u.ID)
-		return err
+		if updated, err = tx.reload(u.ID); err != nil {
+			return err
+		}
+		tx.audit(updated, auditModified, nil)
+		return nil
 	})
 	if err != nil {
 		return err

@@ -149,8 +149,7 @@ func (h *Handler) verifyLink(w http.ResponseWriter, r *http.Request) error {
 		values.Set("type", v.kind)
 		to = target + "#" + values.Encode()
 	}
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusSeeOther)
+	redirect(w, to, http.StatusSeeOther)
 	return nil
 }
 
