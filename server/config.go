@@ -15,6 +15,7 @@ import (
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/project"
 	"github.com/suparust/suparust/server/internal/rest"
+	"github.com/suparust/suparust/server/internal/storage"
 	"github.com/suparust/suparust/server/pg"
 )
 
@@ -188,9 +189,17 @@ type (
 type StorageConfig struct {
 	// Root keeps the files; "" is a directory that ends with the server.
 	Root string
-	// FileSizeLimit is the largest object in bytes.
-	FileSizeLimit int64
+	// FileSizeLimit is the largest object in bytes, and StandardLimit the largest
+	// that one request uploads; 0 is the same.
+	FileSizeLimit, StandardLimit int64
+	SignedUploadExpiry           time.Duration // 0 is 2 h
+	ETagHeaders                  []string      // nil is If-None-Match
+	SMaxAge                      int           // of Cache-Control, in seconds
+	Images                       ImageConfig
 }
+
+// ImageConfig is about pictures that are scaled.
+type ImageConfig = storage.Images
 
 const defaultJWTExpiry = time.Hour
 

@@ -37,6 +37,7 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 	c.Database.Version = t.DB.MajorVersion
 	c.Storage.Root = filepath.Join(root, "supabase", ".temp", "suparust", "storage")
 	c.Storage.FileSizeLimit = int64(t.Storage.FileSizeLimit)
+	c.Storage.Images.Enabled = t.Storage.ImageTransformation.Enabled
 	c.Keys = Keys{
 		JWTSecret:      string(t.Auth.JWTSecret),
 		AnonKey:        string(t.Auth.AnonKey),

@@ -35,9 +35,12 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	st := s.cfg.Storage
 	s.storage, err = storage.New(storage.Config{
 		DB: s.db.api, Blobs: blobs, Signer: s.ring.urls, Verifier: s.ring.verifier,
-		FileSizeLimit: s.cfg.Storage.FileSizeLimit, KeepOrphans: s.cfg.plain(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
+		FileSizeLimit: st.FileSizeLimit, StandardLimit: st.StandardLimit, SignedUploadExpiry: st.SignedUploadExpiry,
+		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, Images: st.Images,
+		KeepOrphans: s.cfg.plain(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
 		return nil, err

@@ -82,6 +82,40 @@ describe('objects', () => {
   })
 })
 
+describe('images', () => {
+  // a PNG of 4 by 2 pixels
+  const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAQAAAACCAIAAADwyuo0AAAAE0lEQVR4nGM4wSAHRwwnuOTgCABj3gdZQ9oL2QAAAABJRU5ErkJggg==', 'base64')
+  // its size, out of the head of a PNG
+  const size = async (blob) => {
+    const bytes = Buffer.from(await blob.arrayBuffer())
+    return `${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`
+  }
+
+  test('transformed by download, a signed URL and a public URL', async () => {
+    const papers = ann.client.storage.from('papers')
+    ok(await papers.upload(path('picture.png'), png, { contentType: 'image/png' }))
+    expect(await size(ok(await papers.download(path('picture.png'))))).toBe('4x2')
+    const small = ok(await papers.download(path('picture.png'), { transform: { width: 2, height: 2, resize: 'contain' } }))
+    expect(small.type).toBe('image/png')
+    expect(await size(small)).toBe('2x1')
+
+    const { signedUrl } = ok(await papers.createSignedUrl(path('picture.png'), 60, { transform: { width: 1, height: 1 } }))
+    expect(signedUrl).toContain('/storage/v1/render/image/sign/papers/')
+    const signed = await fetch(signedUrl)
+    expect(signed.status).toBe(200)
+    expect(await size(await signed.blob())).toBe('1x1')
+
+    const { publicUrl } = anonymous().storage.from('papers').getPublicUrl(path('picture.png'), { transform: { width: 1, quality: 50 } }).data
+    const refused = await fetch(publicUrl) // the bucket is private
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ statusCode: '404', code: 'NoSuchBucket' })
+
+    expect((await bob.client.storage.from('papers').download(path('picture.png'), { transform: { width: 1 } })).error).toBeTruthy()
+    const { error } = await papers.createSignedUrl(path('picture.png'), 60, { transform: { width: 1, quality: 5 } })
+    expect(error).toMatchObject({ statusCode: '400', message: 'body/transform/quality must be >= 20' })
+  })
+})
+
 describe('access', () => {
   test('a public bucket is read by its URL', async () => {
     const avatars = ann.client.storage.from('avatars')

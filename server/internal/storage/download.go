@@ -45,13 +45,9 @@ func (c *call) findReadable() (*found, error) {
 		if !c.signedIn {
 			return nil, errNoSuchBucket()
 		}
-		if err := checkKey(c.key); err != nil {
-			return nil, err
-		}
-		if o, err = c.findAs(c.asUser(), c.bucket, c.key); err != nil {
-			return nil, err
-		}
-	} else if err := checkKey(c.key); err != nil {
+		return c.findObject(c.asUser())
+	}
+	if err := checkKey(c.key); err != nil {
 		return nil, err
 	}
 	if o == nil {
@@ -98,6 +94,18 @@ func (c *call) findAs(s *session.Settings, bucket, key string) (*found, error) {
 	return readFound(r), nil
 }
 
+// findObject finds the object of the path under s.
+func (c *call) findObject(s *session.Settings) (*found, error) {
+	if err := checkKey(c.key); err != nil {
+		return nil, err
+	}
+	o, err := c.findAs(s, c.bucket, c.key)
+	if err == nil && o == nil {
+		err = errNoSuchKey()
+	}
+	return o, err
+}
+
 // download answers an object to a caller with a token, or to anyone out of a
 // public bucket.
 func (c *call) download() error {
@@ -135,13 +143,18 @@ func errGone() *Error {
 // or none when the client has them or asks by HEAD. expires replaces the
 // stored cache control.
 func (c *call) send(find func() (*found, error), expires string) error {
+	return c.sendWith(find, func(o *found) error { return c.sendFound(o, expires) })
+}
+
+// sendWith hands the object that find returns to send.
+func (c *call) sendWith(find func() (*found, error), send func(*found) error) error {
 	const tries = 3
 	for try := 1; ; try++ {
 		o, err := find()
 		if err != nil {
 			return err
 		}
-		err = c.sendFound(o, expires)
+		err = send(o)
 		// replaced between the row and the bytes: the row tells the new version
 		if !errors.Is(err, blob.ErrNotFound) {
 			return err
@@ -232,16 +245,33 @@ func (c *call) cacheHeaders(h http.Header, o *found, expires string) {
 		return
 	}
 	cache := o.meta.cacheControl
-	if tags := c.r.Header.Get("If-None-Match"); tags != "" && !matchesETag(tags, o.meta.etag) {
-		suffix := "stale-while-revalidate=30"
-		if c.r.Method == http.MethodHead {
-			suffix = "must-revalidate"
+	if tags := c.knownTags(); tags != "" {
+		has, head := matchesETag(tags, o.meta.etag), c.r.Method == http.MethodHead
+		if c.h.sMaxAge > 0 && (has || !head) {
+			cache += ", s-maxage=" + strconv.Itoa(c.h.sMaxAge)
 		}
-		cache = strings.TrimPrefix(cache+", "+suffix, ", ")
+		switch {
+		case has:
+		case head:
+			cache += ", must-revalidate"
+		default:
+			cache += ", stale-while-revalidate=30"
+		}
+		cache = strings.TrimPrefix(cache, ", ")
 	}
 	if cache != "" {
 		h.Set("Cache-Control", cache)
 	}
+}
+
+// knownTags are the ETags that the client, or a cache before the server, has.
+func (c *call) knownTags() string {
+	for _, name := range c.h.etags {
+		if v := c.r.Header.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // servedType is the type that an object is served as. HTML is plain text, so

@@ -19,6 +19,7 @@ import (
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
+	"github.com/suparust/suparust/server/internal/storage/render"
 )
 
 // DefaultFileSizeLimit is the largest object when nothing else is said: 50 MiB.
@@ -32,6 +33,17 @@ type Config struct {
 	Verifier *gateway.Verifier // checks signed URLs and bare tokens; required
 	// FileSizeLimit is the largest object in bytes, 0 means DefaultFileSizeLimit.
 	FileSizeLimit int64
+	// StandardLimit is the largest object that comes in one request, 0 means
+	// FileSizeLimit.
+	StandardLimit int64
+	// SignedUploadExpiry is how long a signed upload can be used, 0 means 2 h.
+	SignedUploadExpiry time.Duration
+	// ETagHeaders are the headers in which caches send the ETag they have, nil
+	// means If-None-Match; SMaxAge, in seconds, is what Cache-Control gets for
+	// these caches as s-maxage, 0 is nothing.
+	ETagHeaders []string
+	SMaxAge     int
+	Images      Images
 	// KeepOrphans leaves bytes that no row names, where the database has no way
 	// to tell whether the store is its own.
 	KeepOrphans bool
@@ -47,6 +59,12 @@ type Handler struct {
 	signer   *gateway.Signer
 	verifier *gateway.Verifier
 	limit    int64
+	standard int64 // limit of one request
+	signLife time.Duration
+	etags    []string
+	sMaxAge  int
+	images   Images
+	renderer *render.Renderer
 	now      func() time.Time
 	log      *slog.Logger
 	keep     bool
@@ -63,6 +81,21 @@ func New(c Config) (*Handler, error) {
 	if c.FileSizeLimit <= 0 {
 		c.FileSizeLimit = DefaultFileSizeLimit
 	}
+	if c.StandardLimit <= 0 {
+		c.StandardLimit = c.FileSizeLimit
+	}
+	if c.SignedUploadExpiry <= 0 {
+		c.SignedUploadExpiry = uploadTokenLife
+	}
+	if len(c.ETagHeaders) == 0 {
+		c.ETagHeaders = []string{"If-None-Match"}
+	}
+	if c.Images.MinSize <= 0 {
+		c.Images.MinSize = DefaultImageLimits.MinSize
+	}
+	if c.Images.MaxSize <= 0 {
+		c.Images.MaxSize = DefaultImageLimits.MaxSize
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -71,7 +104,8 @@ func New(c Config) (*Handler, error) {
 	}
 	return &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
-		limit: c.FileSizeLimit, now: c.Now, log: c.Logger, keep: c.KeepOrphans,
+		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
+		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 	}, nil
 }
 

@@ -61,6 +61,10 @@ var routes = []route{
 	{"GET ", "object/authenticated/:/*", "storage.object.get_authenticated", authRequired, (*call).download},
 	{"HEAD ", "object/authenticated/:/*", "object.head_authenticated_info", authRequired, (*call).download},
 
+	{"GET HEAD ", "render/image/authenticated/:/*", "storage.render.image_authenticated", authRequired, (*call).renderImage},
+	{"GET HEAD ", "render/image/public/:/*", "storage.render.image_public", authNone, (*call).renderPublic},
+	{"GET HEAD ", "render/image/sign/:/*", "storage.render.image_sign", authNone, (*call).renderSigned},
+
 	{"GET ", "object/:/*", "storage.object.get_authenticated", authOptional, (*call).download},
 	{"HEAD ", "object/:/*", "object.head_authenticated_info", authOptional, (*call).download},
 	{"POST ", "object/:/*", "storage.object.upload", authRequired, (*call).upload},
@@ -82,7 +86,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) (*call, *route, 
 			continue
 		}
 		bucket, key, ok := match(rt.pattern, trimmed)
-		if !ok {
+		if !ok || !h.images.Enabled && strings.HasPrefix(rt.pattern, renderPrefix) {
 			continue
 		}
 		c := &call{h: h, w: w, r: r, operation: rt.operation}

@@ -1,7 +1,14 @@
 package storage
 
-// uploadTokenLife is how long a signed upload can be used, in seconds.
-const uploadTokenLife = 7200
+import (
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/gateway"
+)
+
+// uploadTokenLife is how long a signed upload can be used.
+const uploadTokenLife = 2 * time.Hour
 
 const maxSignMany = 1000
 
@@ -13,24 +20,21 @@ func (c *call) signObject() error {
 	}
 	f.require("expiresIn")
 	expiresIn := f.integer("expiresIn", 0, 1)
-	f.object("transform") // images are not transformed: a plain URL it is
+	var t transform
+	if inner := f.object("transform"); inner != nil {
+		t = inner.transform()
+		f.join(inner)
+	}
 	if f.err != nil {
 		return f.err
 	}
 	if err := c.h.checkExpiry(expiresIn); err != nil {
 		return err
 	}
-	if err := checkKey(c.key); err != nil {
+	if _, err := c.findObject(c.asUser()); err != nil {
 		return err
 	}
-	o, err := c.findAs(c.asUser(), c.bucket, c.key)
-	if err != nil {
-		return err
-	}
-	if o == nil {
-		return errNoSuchKey()
-	}
-	url, err := c.signedURL(c.key, expiresIn)
+	url, err := c.signedImageURL(t, expiresIn)
 	if err != nil {
 		return err
 	}
@@ -40,11 +44,31 @@ func (c *call) signObject() error {
 }
 
 func (c *call) signedURL(key string, expiresIn int64) (string, error) {
-	token, err := c.h.signDownload(c.bucket+"/"+key, expiresIn)
+	token, err := c.h.signDownload(downloadToken{URL: c.bucket + "/" + key}, expiresIn)
 	if err != nil {
 		return "", err
 	}
 	return "/object/sign/" + c.bucket + "/" + key + "?token=" + token, nil
+}
+
+// signedImageURL is signedURL for the object of the path, transformed where
+// images are and t asks for it.
+func (c *call) signedImageURL(t transform, expiresIn int64) (string, error) {
+	if !c.h.images.Enabled {
+		return c.signedURL(c.key, expiresIn)
+	}
+	claims := downloadToken{
+		Transformations: strings.Join(t.segments(c.h.images.ImageLimits, true), ","), Format: t.format, URL: c.bucket + "/" + c.key,
+	}
+	token, err := c.h.signDownload(claims, expiresIn)
+	if err != nil {
+		return "", err
+	}
+	path := "/object"
+	if claims.Transformations != "" {
+		path = "/render/image"
+	}
+	return path + "/sign/" + claims.URL + "?token=" + token, nil
 }
 
 // signedPath is one answer of signObjects.
@@ -117,20 +141,15 @@ func (c *call) downloadSigned() error {
 	if err != nil {
 		return err
 	}
-	expires := ""
-	if claims.ExpiresAt != nil {
-		expires = expiry(*claims.ExpiresAt)
+	return c.send(func() (*found, error) { return c.findObject(c.asService()) }, expiresAt(claims))
+}
+
+// expiresAt is a token's expiry as an HTTP date, "" without one.
+func expiresAt(claims *gateway.Claims) string {
+	if claims.ExpiresAt == nil {
+		return ""
 	}
-	return c.send(func() (*found, error) {
-		if err := checkKey(c.key); err != nil {
-			return nil, err
-		}
-		o, err := c.findAs(c.asService(), c.bucket, c.key)
-		if err == nil && o == nil {
-			err = errNoSuchKey()
-		}
-		return o, err
-	}, expires)
+	return expiry(*claims.ExpiresAt)
 }
 
 // signUpload makes a URL that an object can be uploaded to without a token of
@@ -152,7 +171,7 @@ func (c *call) signUpload() error {
 	now := c.h.now().Unix()
 	url := c.bucket + "/" + c.key
 	token, err := c.h.signer.SignPlain(uploadToken{
-		Owner: c.owner(), URL: url, Upsert: upsert, Scope: scopeUpload, Iat: now, Exp: now + uploadTokenLife,
+		Owner: c.owner(), URL: url, Upsert: upsert, Scope: scopeUpload, Iat: now, Exp: now + int64(c.h.signLife/time.Second),
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,9 @@ const (
 const maxExpiry = 9_007_199_254_740
 
 type downloadToken struct {
+	Transformations string `json:"transformations,omitempty"`
+	Format          string `json:"format,omitempty"`
+
 	URL   string `json:"url"`
 	Scope string `json:"scope"`
 	Iat   int64  `json:"iat"`
@@ -29,10 +32,11 @@ type uploadToken struct {
 	Exp    int64   `json:"exp"`
 }
 
-// signDownload signs a token for reading the object bucket/key.
-func (h *Handler) signDownload(url string, expiresIn int64) (string, error) {
+// signDownload signs a token for reading the object that t names.
+func (h *Handler) signDownload(t downloadToken, expiresIn int64) (string, error) {
 	now := h.now().Unix()
-	return h.signer.SignPlain(downloadToken{URL: url, Scope: scopeDownload, Iat: now, Exp: now + expiresIn})
+	t.Scope, t.Iat, t.Exp = scopeDownload, now, now+expiresIn
+	return h.signer.SignPlain(t)
 }
 
 // checkExpiry refuses a life that is too long for a token.

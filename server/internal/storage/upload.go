@@ -202,7 +202,7 @@ func (c *call) checkContent(in content, b bucketLimits) (limit int64, err error)
 		return 0, in.err
 	}
 	if !isPlaceholder(c.key) {
-		limit = c.h.limit
+		limit = c.h.standard
 		if b.size != nil {
 			limit = min(limit, *b.size)
 		}

@@ -1,0 +1,50 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/suparust/suparust/server"
+)
+
+// Settings of the platform's storage service, and of the renderer beside it,
+// under their own names.
+func TestStorageServiceNames(t *testing.T) {
+	for variable, got := range map[string]func(c server.StorageConfig) any{
+		"STORAGE_FILE_BACKEND_PATH=/a => /a":           func(c server.StorageConfig) any { return c.Root },
+		"FILE_STORAGE_BACKEND_PATH=/b => /b":           func(c server.StorageConfig) any { return c.Root },
+		"UPLOAD_FILE_SIZE_LIMIT=1 => 1":                func(c server.StorageConfig) any { return c.FileSizeLimit },
+		"FILE_SIZE_LIMIT=2 => 2":                       func(c server.StorageConfig) any { return c.FileSizeLimit },
+		"UPLOAD_FILE_SIZE_LIMIT_STANDARD=3 => 3":       func(c server.StorageConfig) any { return c.StandardLimit },
+		"FILE_SIZE_LIMIT_STANDARD_UPLOAD=4 => 4":       func(c server.StorageConfig) any { return c.StandardLimit },
+		"UPLOAD_SIGNED_URL_EXPIRATION_TIME=60 => 1m0s": func(c server.StorageConfig) any { return c.SignedUploadExpiry },
+		"SIGNED_UPLOAD_URL_EXPIRATION_TIME=5 => 5s":    func(c server.StorageConfig) any { return c.SignedUploadExpiry },
+		"REQUEST_ETAG_HEADERS=a, b => [a b]":           func(c server.StorageConfig) any { return c.ETagHeaders },
+		"RESPONSE_S_MAXAGE=6 => 6":                     func(c server.StorageConfig) any { return c.SMaxAge },
+		"IMAGE_TRANSFORMATION_ENABLED=true => true":    func(c server.StorageConfig) any { return c.Images.Enabled },
+		"ENABLE_IMAGE_TRANSFORMATION=true => true":     func(c server.StorageConfig) any { return c.Images.Enabled },
+		"IMAGE_TRANSFORMATION_LIMIT_MIN_SIZE=7 => 7":   func(c server.StorageConfig) any { return c.Images.MinSize },
+		"IMG_LIMITS_MIN_SIZE=8 => 8":                   func(c server.StorageConfig) any { return c.Images.MinSize },
+		"IMAGE_TRANSFORMATION_LIMIT_MAX_SIZE=9 => 9":   func(c server.StorageConfig) any { return c.Images.MaxSize },
+		"IMG_LIMITS_MAX_SIZE=10 => 10":                 func(c server.StorageConfig) any { return c.Images.MaxSize },
+		"IMGPROXY_MAX_SRC_RESOLUTION=16.8 => 16800000": func(c server.StorageConfig) any { return c.Images.MaxPixels },
+		"IMGPROXY_MAX_SRC_FILE_SIZE=11 => 11":          func(c server.StorageConfig) any { return c.Images.MaxBytes },
+		"IMGPROXY_WORKERS=12 => 12":                    func(c server.StorageConfig) any { return c.Images.Parallel },
+	} {
+		set, want, _ := strings.Cut(variable, " => ")
+		c, warnings, err := configured(t, set)
+		if v := fmt.Sprint(got(c.Storage)); err != nil || v != want || len(warnings) != 1 {
+			t.Errorf("%s gives %q, %v, warnings %q", set, v, err, warnings)
+		}
+	}
+	for variable, says := range map[string]string{
+		"FILE_SIZE_LIMIT=50MB":                 "no number of bytes above 0",
+		"IMAGE_TRANSFORMATION_ENABLED=perhaps": "neither true nor false",
+		"IMGPROXY_MAX_SRC_RESOLUTION=NaN":      "no number of megapixels above 0",
+	} {
+		if _, _, err := configured(t, variable); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", variable, err)
+		}
+	}
+}
