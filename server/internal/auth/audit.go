@@ -1,9 +1,9 @@
 package auth
 
 import (
+	_ "embed"
 	"encoding/json"
 	"log/slog"
-	"strings"
 	"time"
 )
 
@@ -94,10 +94,8 @@ func (w *work) auditAdmin(action string, user *User, traits map[string]any) {
 	w.audit(adminActor(w.r), action, all)
 }
 
-const insertAudits = `
-insert into auth.audit_log_entries (instance_id, id, payload, created_at, ip_address)
-select '` + nilUUID + `', id, payload, created_at, ip
-from json_to_recordset($1::json) as e(id uuid, payload json, created_at timestamptz, ip text)`
+//go:embed queries/insert_audits.sql
+var insertAuditsSQL string
 
 func (w *work) writeAudits() error {
 	if len(w.audits) == 0 {
@@ -110,5 +108,5 @@ func (w *work) writeAudits() error {
 		}
 		return nil
 	}
-	return w.exec("Error recording audit log entry", strings.TrimSpace(insertAudits), string(mustJSON(w.audits)))
+	return w.exec("Error recording audit log entry", insertAuditsSQL, string(mustJSON(w.audits)))
 }

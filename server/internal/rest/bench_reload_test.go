@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/httpx/lean"
 )
 
 // BenchmarkSchemaReload is the reading of a schema over a connection that has
@@ -48,11 +49,11 @@ func BenchmarkSchemaReload(b *testing.B) {
 			}
 			load()
 			var times []time.Duration
-			used := processorTime() + f.databaseTime(b)
+			used := lean.ProcessorTime() + f.databaseTime(b)
 			for b.Loop() {
 				times = append(times, load())
 			}
-			used = (processorTime() + f.databaseTime(b) - used) / time.Duration(len(times))
+			used = (lean.ProcessorTime() + f.databaseTime(b) - used) / time.Duration(len(times))
 			slices.Sort(times)
 			b.ReportMetric(float64(used)/1e6, "cpu-ms")
 			b.ReportMetric(float64(times[len(times)/2])/1e6, "p50-ms")

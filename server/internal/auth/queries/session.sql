@@ -14,6 +14,7 @@
   coalesce(s.refresh_token_hmac_key, ''),
   s.refresh_token_counter
 from auth.users u
-left join auth.sessions s on s.id = $2 and s.user_id = u.id
+-- "is true" keeps the planner from going through all sessions of the user
+left join auth.sessions s on s.id = $2 and (s.user_id = u.id) is true
 where u.id = $1
   and (u.instance_id = '00000000-0000-0000-0000-000000000000' or u.instance_id is null)
