@@ -106,10 +106,14 @@ func TestAnswerOverrides(t *testing.T) {
 			t.Errorf("headers %s: %v", bad, err)
 		}
 	}
-	for _, bad := range []string{`x`, `-1`, `7`, ``} {
+	for _, bad := range []string{`x`, `-1`, `7`, ` `} {
 		var e *Error
 		if err := newAnswer(200).override(nil, []byte(bad)); !errors.As(err, &e) || e.Code != "PGRST112" {
 			t.Errorf("status %s: %v", bad, err)
 		}
+	}
+	// as a setting reads that a transaction before had set
+	if err := newAnswer(200).override([]byte(""), []byte("")); err != nil {
+		t.Errorf("empty: %v", err)
 	}
 }

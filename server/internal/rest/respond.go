@@ -284,7 +284,7 @@ func appliedPreferences(req *request.Request, p *plan.Plan, cfg *config) string 
 
 // override applies the headers and the status that SQL has set for the answer.
 func (a *answer) override(headers, status []byte) error {
-	if headers != nil {
+	if len(headers) > 0 {
 		var list []map[string]string
 		if err := json.Unmarshal(headers, &list); err != nil {
 			return badHeaders()
@@ -304,7 +304,7 @@ func (a *answer) override(headers, status []byte) error {
 			}
 		}
 	}
-	if status != nil {
+	if len(status) > 0 {
 		digits := string(status)
 		if i := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
 			digits = digits[:i]

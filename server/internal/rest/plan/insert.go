@@ -36,10 +36,14 @@ func (p *planner) insert(pl *Plan, tree *ReadPlan) (sqlast.Query, *request.Error
 	return stmt, nil
 }
 
+// insertedSoFar is the number counted, null when nothing was.
+func insertedSoFar() sqlast.Expr {
+	return sqlast.AsBuiltin{Expr: sqlast.Call{Fn: sqlast.FnNullIf, Args: []sqlast.Expr{setting(insertedSetting), sqlast.Literal("")}}, Type: sqlast.TypeInt}
+}
+
 // countInserted is a condition that is always true and counts as it is judged.
 func countInserted(step int64) sqlast.Expr {
-	current := sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{
-		sqlast.AsBuiltin{Expr: setting(insertedSetting), Type: sqlast.TypeInt}, sqlast.Int(0)}}
+	current := sqlast.Call{Fn: sqlast.FnCoalesce, Args: []sqlast.Expr{insertedSoFar(), sqlast.Int(0)}}
 	op, never := sqlast.Plus, sqlast.Literal("0")
 	if step < 0 {
 		op, never = sqlast.Minus, "-1"

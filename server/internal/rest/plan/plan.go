@@ -229,11 +229,9 @@ func orNull(e sqlast.Expr) sqlast.Expr {
 	return e
 }
 
-// setting reads a transaction-local setting, null when it was never set.
+// setting reads a transaction-local setting, null or empty when it was never set.
 func setting(name string) sqlast.Expr {
-	return sqlast.Call{Fn: sqlast.FnNullIf, Args: []sqlast.Expr{
-		sqlast.Call{Fn: sqlast.FnCurrentSetting, Args: []sqlast.Expr{sqlast.Literal(name), sqlast.Text(catalog.Trusted("true"))}},
-		sqlast.Literal("")}}
+	return sqlast.Call{Fn: sqlast.FnCurrentSetting, Args: []sqlast.Expr{sqlast.Literal(name), sqlast.Text(catalog.Trusted("true"))}}
 }
 
 // strict refuses unknown preferences where the client asked for that.

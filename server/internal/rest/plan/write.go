@@ -61,7 +61,7 @@ func (p *planner) frame(pl *Plan, tree *ReadPlan, statement sqlast.Query) *sqlas
 		location = p.location()
 	}
 	if pl.Kind == Upsert || pl.Resolution == request.MergeDuplicates {
-		inserted = sqlast.AsBuiltin{Expr: setting(insertedSetting), Type: sqlast.TypeInt}
+		inserted = insertedSoFar()
 	}
 	frame.Output = result(nil, p.page(pl), location, body, inserted)
 	if pl.Media.Explain != nil { // nobody reads the row, and a write's plan shows the location before the body
