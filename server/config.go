@@ -196,6 +196,8 @@ type StorageConfig struct {
 	ETagHeaders                  []string      // nil is If-None-Match
 	SMaxAge                      int           // of Cache-Control, in seconds
 	Images                       ImageConfig
+	// UploadExpiry is how long a resumable upload is kept; 0 is a day.
+	UploadExpiry time.Duration
 }
 
 // ImageConfig is about pictures that are scaled.

@@ -44,4 +44,19 @@ var storageSettings = []Setting{
 		set: bytesSetting(func(c *Config) *int64 { return &c.Storage.Images.MaxMemory })},
 	{Name: "SUPARUST_IMAGE_WORKERS", Aliases: []string{"IMGPROXY_WORKERS", "IMGPROXY_CONCURRENCY"}, Default: "2", Help: "Pictures that are worked on at once.",
 		set: intSetting(func(c *Config) *int { return &c.Storage.Images.Parallel })},
+	{Name: "TUS_URL_EXPIRY_MS", Help: "The same as SUPARUST_UPLOAD_EXPIRY in milliseconds, which wins over this.",
+		set: millisecondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
+	{Name: "SUPARUST_UPLOAD_EXPIRY", Default: "86400", Help: "Seconds that an unfinished resumable upload is kept.",
+		set: secondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
+}
+
+func millisecondsSetting(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n <= 0 || n > 604_800_000 {
+			return fmt.Errorf("%q is no number of milliseconds from 1 to 604800000", v)
+		}
+		*field(c) = time.Duration(n) * time.Millisecond
+		return nil
+	}
 }

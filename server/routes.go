@@ -31,15 +31,16 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if s.auth, err = auth.New(s.authConfig(fake)); err != nil {
 		return nil, err
 	}
-	blobs, err := s.blobs()
+	blobs, uploads, err := s.blobs()
 	if err != nil {
 		return nil, err
 	}
 	st := s.cfg.Storage
 	s.storage, err = storage.New(storage.Config{
-		DB: s.db.api, Blobs: blobs, Signer: s.ring.urls, Verifier: s.ring.verifier,
+		DB: s.db.api, Blobs: blobs, Uploads: uploads, Signer: s.ring.urls, Verifier: s.ring.verifier,
 		FileSizeLimit: st.FileSizeLimit, StandardLimit: st.StandardLimit, SignedUploadExpiry: st.SignedUploadExpiry,
 		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, Images: st.Images,
+		UploadExpiry: st.UploadExpiry, PublicURL: s.cfg.PublicURL,
 		KeepOrphans: s.cfg.plain(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
@@ -165,23 +166,25 @@ func hostOf(address string) string {
 	return u.Hostname()
 }
 
-// blobs is the store of objects' bytes: durable beside a durable database,
-// else in a directory that ends with the server.
-func (s *Server) blobs() (blob.Store, error) {
-	log := s.cfg.Logger.With("target", "storage")
+// blobs is the store of objects' bytes, and of those on their way there:
+// durable beside a durable database, else in a directory that ends with the
+// server.
+func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
+	disk := blob.DiskConfig{Durable: true, Logger: s.cfg.Logger.With("target", "storage")}
+	var err error
 	if s.cfg.Storage.Root != "" {
-		root, err := filepath.Abs(s.cfg.Storage.Root)
-		if err != nil {
-			return nil, err
-		}
-		return blob.NewDisk(blob.DiskConfig{Dir: root, Durable: true, Logger: log}), nil
+		disk.Dir, err = filepath.Abs(s.cfg.Storage.Root)
+	} else {
+		disk.Durable, disk.Ephemeral = false, true
+		disk.Dir, s.cleanup, err = s.db.runDir()
 	}
-	dir, remove, err := s.db.runDir()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s.cleanup = remove
-	return blob.NewDisk(blob.DiskConfig{Dir: dir, Ephemeral: true, Logger: log}), nil
+	store := blob.NewDisk(disk)
+	return store, blob.NewUploadDir(blob.UploadDirConfig{
+		Dir: filepath.Join(disk.Dir, "uploads"), Store: store, Durable: disk.Durable, Logger: disk.Logger,
+	}), nil
 }
 
 // prefix is a handler below a path.

@@ -57,7 +57,7 @@ func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 			for i, r := range res[0].Rows {
 				orphans[i] = string(r[0])
 			}
-			return orphans, nil
+			return h.unclaimed(ctx, orphans)
 		},
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -53,7 +54,8 @@ func serveChild(dsn, dir string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir, Durable: true, Logger: log})
-	h, _, err := newServer(storage.Config{Blobs: blobs}, login, keys, log)
+	uploads := blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(dir, "uploads"), Store: blobs, Durable: true, Logger: log})
+	h, _, err := newServer(storage.Config{Blobs: blobs, Uploads: uploads}, login, keys, log)
 	if err != nil {
 		return err
 	}

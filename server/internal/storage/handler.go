@@ -31,6 +31,15 @@ type Config struct {
 	Blobs    blob.Store        // required; the handler starts and closes it
 	Signer   *gateway.Signer   // signs URLs with the JWT secret; required
 	Verifier *gateway.Verifier // checks signed URLs and bare tokens; required
+	// Uploads keeps resumable uploads on their way into Blobs; required, the
+	// handler starts and closes it.
+	Uploads blob.Uploads
+	// UploadExpiry is how long a resumable upload is kept; 0 means
+	// DefaultUploadExpiry.
+	UploadExpiry time.Duration
+	// PublicURL is the address clients use, for that of a resumable upload; ""
+	// is the address that a client has used.
+	PublicURL string
 	// FileSizeLimit is the largest object in bytes, 0 means DefaultFileSizeLimit.
 	FileSizeLimit int64
 	// StandardLimit is the largest object that comes in one request, 0 means
@@ -69,17 +78,25 @@ type Handler struct {
 	log      *slog.Logger
 	keep     bool
 
+	uploads      blob.Uploads
+	uploadExpiry time.Duration
+	publicURL    string
+	locks        uploadLocks
+
 	background sync.WaitGroup
 	stop       context.CancelFunc
 }
 
 // New makes a Handler. It opens nothing before Start.
 func New(c Config) (*Handler, error) {
-	if c.DB == nil || c.Blobs == nil || c.Signer == nil || c.Verifier == nil {
-		return nil, errors.New("storage: DB, Blobs, Signer and Verifier are required")
+	if c.DB == nil || c.Blobs == nil || c.Uploads == nil || c.Signer == nil || c.Verifier == nil {
+		return nil, errors.New("storage: DB, Blobs, Uploads, Signer and Verifier are required")
 	}
 	if c.FileSizeLimit <= 0 {
 		c.FileSizeLimit = DefaultFileSizeLimit
+	}
+	if c.UploadExpiry <= 0 {
+		c.UploadExpiry = DefaultUploadExpiry
 	}
 	if c.StandardLimit <= 0 {
 		c.StandardLimit = c.FileSizeLimit
@@ -106,31 +123,39 @@ func New(c Config) (*Handler, error) {
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
 		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
 		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
+		uploads: c.Uploads, uploadExpiry: c.UploadExpiry, publicURL: c.PublicURL,
 	}, nil
 }
 
-// Start opens the store of bytes and, in the background, removes what an
-// earlier process left in it that no row names.
+// Start opens the stores of bytes and, in the background, completes uploads
+// that are whole, removes what an earlier process left that no row names, and
+// ends uploads that have expired.
 func (h *Handler) Start(ctx context.Context) error {
 	if err := h.blobs.Start(ctx); err != nil {
 		return err
 	}
-	if h.keep {
-		return nil
+	if err := h.uploads.Start(ctx); err != nil {
+		return err
 	}
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
-	h.background.Go(func() { h.sweepOrphans(ctx) })
+	h.background.Go(func() {
+		h.sweepUploadsOnce(ctx)
+		if !h.keep {
+			h.sweepOrphans(ctx)
+		}
+		h.sweepUploads(ctx)
+	})
 	return nil
 }
 
-// Close ends the background work and closes the store of bytes. Requests must
+// Close ends the background work and closes the stores of bytes. Requests must
 // have ended.
 func (h *Handler) Close() error {
 	if h.stop != nil {
 		h.stop()
 	}
 	h.background.Wait()
-	return h.blobs.Close()
+	return errors.Join(h.uploads.Close(), h.blobs.Close())
 }
 
 // ServeHTTP implements http.Handler.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -64,6 +65,9 @@ func start(t testing.TB, changes ...func(*storage.Config)) *api {
 	cfg := storage.Config{Blobs: blob.NewDisk(blob.DiskConfig{Dir: a.dir, Ephemeral: true}), FileSizeLimit: 300 << 20}
 	for _, change := range changes {
 		change(&cfg)
+	}
+	if cfg.Uploads == nil {
+		cfg.Uploads = blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: cfg.Blobs})
 	}
 	handler, end := serve(t, cfg, login, a.keys, slog.New(slog.NewTextHandler(log, nil)))
 	srv := httptest.NewServer(handler)

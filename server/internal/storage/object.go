@@ -114,14 +114,24 @@ func lockRow(bucket, key string) session.Statement {
 	return sql(`select version from storage.objects where bucket_id = $1 and name = $2 for update`, bucket, key)
 }
 
-// write commits the row of bytes that are stored, as service_role, and removes
-// the bytes it replaces.
+// write is commit, and removes the new bytes when it is certain that no row
+// will name them; otherwise they are left for the sweep.
+func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
+	done, undone, err := c.commit(n, upsert, returning)
+	if undone {
+		c.removeBytes(n.version)
+	}
+	return done, err
+}
+
+// commit commits the row of bytes that are stored, as service_role, and removes
+// the bytes it replaces. undone says that it is certain that no row will name
+// the new ones.
 //
 // When the connection breaks it is unknown whether the row was committed. Then
 // the same is written again, which changes nothing where it was: the version
-// is the same. New bytes are removed only when it is certain that no row will
-// name them; otherwise they are left for the sweep.
-func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
+// is the same.
+func (c *call) commit(n newRow, upsert bool, returning string) (done row, undone bool, err error) {
 	ctx, cancel := c.finishing()
 	defer cancel()
 	statement := n.insert(returning)
@@ -134,23 +144,23 @@ func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
 		switch {
 		case err == nil:
 			c.removeBytes(without(versions(res[1], 0), n.version)...)
-			return res[2][0], nil
+			return res[2][0], false, nil
 		case !rolledBack(err) && try < tries && ctx.Err() == nil:
 			continue
 		case try == 1 && rolledBack(err):
-			c.removeBytes(n.version)
+			undone = true
 		case isState(err, pgUniqueViolation): // by an earlier try, or by another
 			if done, ferr := c.findVersion(ctx, n, returning); ferr != nil || done != nil {
-				return done, ferr
+				return done, false, ferr
 			}
 		}
 		switch {
 		case isState(err, pgLockNotAvailable):
-			return nil, errLockTimeout(err)
+			return nil, undone, errLockTimeout(err)
 		case isState(err, pgUniqueViolation):
-			return nil, withCause(errDuplicate("KeyAlreadyExists"), err)
+			return nil, undone, withCause(errDuplicate("KeyAlreadyExists"), err)
 		}
-		return nil, err
+		return nil, undone, err
 	}
 }
 

@@ -189,15 +189,20 @@ func (c *call) uploadSigned() error {
 	if err != nil {
 		return err
 	}
+	done, err := c.store(c.uploadGrant(claims))
+	if err != nil {
+		return err
+	}
+	return writeJSON(c.w, uploaded{Key: done.Key})
+}
+
+// uploadGrant is what a signed upload's token grants.
+func (c *call) uploadGrant(claims *gateway.Claims) grant {
 	m := claims.Map()
 	g := grant{settings: c.asService()}
 	g.upsert, _ = m["upsert"].(bool)
 	if owner, _ := m["owner"].(string); owner != "" {
 		g.owner = &owner
 	}
-	done, err := c.store(g)
-	if err != nil {
-		return err
-	}
-	return writeJSON(c.w, uploaded{Key: done.Key})
+	return g
 }

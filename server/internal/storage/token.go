@@ -47,8 +47,7 @@ func (h *Handler) checkExpiry(expiresIn int64) error {
 	return nil
 }
 
-// readSigned reads the token of a signed URL and checks that it was made for
-// this object and scope.
+// readSigned is checkSigned for the token of a signed URL.
 func (c *call) readSigned(scope string) (*gateway.Claims, error) {
 	f := readQuery(c.r.URL.Query())
 	f.require("token")
@@ -56,9 +55,15 @@ func (c *call) readSigned(scope string) (*gateway.Claims, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	claims, err := c.h.verifier.Verify(token)
+	return c.h.checkSigned(token, scope, c.bucket+"/"+c.key)
+}
+
+// checkSigned reads a signed token and checks that it was made for this
+// object and scope.
+func (h *Handler) checkSigned(token, scope, object string) (*gateway.Claims, error) {
+	claims, err := h.verifier.Verify(token)
 	if err == nil {
-		err = checkTime(claims, c.h.now())
+		err = checkTime(claims, h.now())
 	}
 	if err != nil {
 		return nil, &Error{Status: 400, Name: "InvalidJWT", Code: "InvalidJWT", Message: tokenMessage(err), Cause: err}
@@ -67,7 +72,7 @@ func (c *call) readSigned(scope string) (*gateway.Claims, error) {
 	if !inScope(m, scope) {
 		return nil, errSignature("Token is not scoped for " + scope)
 	}
-	if url, _ := m["url"].(string); url != c.bucket+"/"+c.key {
+	if url, _ := m["url"].(string); url != object {
 		return nil, errSignature("Invalid signature")
 	}
 	return claims, nil
