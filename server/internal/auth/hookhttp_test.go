@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/oauth"
 )
 
 const hookKey = "0123456789abcdefghijklmn"
@@ -152,4 +153,44 @@ func TestHookNames(t *testing.T) {
 	if err := auth.CheckHooks(map[string]auth.HookConfig{"send_mail": {}}); err == nil || !strings.Contains(err.Error(), "the hooks are after_user_created, before_user_created") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Whoever comes through an outside service for the first time is asked about,
+// and whose token is refused is sent away.
+//
+//covers:auth 126 156
+func TestHookExternal(t *testing.T) {
+	t.Parallel()
+	hooks := &receiver{t: t, answers: map[string]http.HandlerFunc{}, events: map[string]map[string]any{}}
+	srv := httptest.NewServer(hooks)
+	t.Cleanup(srv.Close)
+	s := startSocial(t, func(c *auth.Config) {
+		c.Hooks = map[string]auth.HookConfig{}
+		for _, name := range []string{auth.HookBeforeUserCreated, auth.HookCustomAccessToken, auth.HookAfterUserCreated} {
+			c.Hooks[name] = auth.HookConfig{Enabled: true, URI: srv.URL + "/" + name, Secrets: []string{"v1,whsec_" + base64.StdEncoding.EncodeToString([]byte(hookKey))}}
+		}
+	})
+	ann := oauth.FakeUser{Email: "ann@example.com", Name: "Ann Lee"}
+	hooks.answer(auth.HookBeforeUserCreated, jsonAnswer(`{"error":{"http_code":403,"message":"not from there"}}`))
+	failed(t, s.through(t, "google", "", ann), "access_denied", "unknown", "not from there")
+	e := hooks.event(auth.HookBeforeUserCreated)
+	if field(e, "user.email") != "ann@example.com" || field(e, "user.app_metadata.provider") != "google" || field(e, "user.user_metadata.full_name") != "Ann Lee" {
+		t.Errorf("told %v", e)
+	}
+	if n := s.value(t, `select count(*) from auth.users`); n != "0" {
+		t.Errorf("%s users", n)
+	}
+	hooks.answer(auth.HookBeforeUserCreated, nil)
+	u := s.in(t, "google", ann)
+	if u.id != field(hooks.event(auth.HookBeforeUserCreated), "user.id") || claims(t, u.token)["from"] != "afar" || field(hooks.event(auth.HookAfterUserCreated), "user.id") != u.id {
+		t.Errorf("user %s, told %v", u.id, hooks.events)
+	}
+	if got := field(hooks.event(auth.HookCustomAccessToken), "authentication_method"); got != "oauth" {
+		t.Errorf("authentication_method %q", got)
+	}
+	// who is there already is not asked about
+	hooks.answer(auth.HookBeforeUserCreated, jsonAnswer(`{"error":{"message":"no"}}`))
+	s.in(t, "google", ann)
+	hooks.answer(auth.HookCustomAccessToken, jsonAnswer(`{"error":{"http_code":401,"message":"no token"}}`))
+	failed(t, s.through(t, "google", "", ann), "unauthorized_client", "unknown", "no token")
 }

@@ -132,7 +132,7 @@ func (h *Handler) askWithin(ctx context.Context, tx *session.Tx, name string, in
 	}
 	if err != nil {
 		err = hookError(k, err)
-		h.log.Warn("a hook failed or refused", "hook", name, "uri", k.URI, "error", err)
+		h.log.Warn("a hook failed or refused", "hook", name, "error", err)
 		return nil, err
 	}
 	return answer, nil
