@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"server/internal/rest":    2,
 	"server/internal/auth":    2,
 	"server/internal/storage": 2,
+	"server/internal/control": 2,
 
 	"server/internal/session": 1,
 	"server/internal/project": 1,

@@ -32,7 +32,7 @@ Truth values are true, false, yes, no, on, off or a number, which is true above 
 ` + "`pgrst.jwt_secret`" + `, for REST alone. They are read with the schema, and after ` + "`notify pgrst, 'reload config'`" + `.
 
 SIGUSR1 lets a running server read the schema anew. SIGUSR2 lets it read the environment file, the files behind @ and the
-database's settings anew, and puts in force what they say of REST, of the JWT secret and of the API keys; the rest of it
+database's settings anew, and puts in force what they say of REST, of the JWT secret, of the signing keys and of the API keys; the rest of it
 takes a restart. Where a setting cannot be, everything stays as it was and the log says why.
 
 | setting | default | also read as | what it does |

@@ -21,6 +21,8 @@ var serverSettings = []Setting{
 			c.PublicURL = strings.TrimSuffix(strings.TrimSuffix(v, "/"), "/auth/v1")
 			return nil
 		}},
+	{Name: "SUPARUST_CONTROL", Default: "false", Help: "Answer, below /_suparust/control, what only tests ask for: see docs/testing-auth.md. Only on loopback.",
+		set: boolSetting(func(c *Config) *bool { return &c.Control })},
 	{Name: "SUPARUST_QUICKSTART", Default: "true without a project", Help: "Give a fresh database the view public.users and open storage policies.",
 		set: boolSetting(func(c *Config) *bool { return &c.Quickstart })},
 }

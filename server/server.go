@@ -46,6 +46,7 @@ type Server struct {
 	rest     *rest.Handler
 	auth     *auth.Handler
 	storage  *storage.Handler
+	clock    *Clock
 	cleanup  func()
 	serving  sync.WaitGroup
 	failed   chan error
@@ -78,14 +79,13 @@ func New(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
+	clock := newClock(c.Now)
+	c.Now = clock.Now
 	if c.Mailbox == nil {
 		c.Mailbox = mail.NewBox(0)
 	}
 	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
-	return &Server{cfg: c, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
+	return &Server{cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are

@@ -73,7 +73,13 @@ func WithFixtures(fsys fs.FS, names ...string) Option {
 }
 
 // WithClock makes now the clock that tokens and codes are issued and judged by.
+// Without it the clock is the real one; Server.Clock moves either.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// WithFixedCode makes code the code of every mail and text.
+func WithFixedCode(code string) Option {
+	return WithConfig(func(c *server.Config) { c.Auth.Email.FixedCode = code })
+}
 
 // WithPostgres chooses PostgreSQL's major version, 15 to 18. Without it the
 // project's is taken, else 17; SUPARUST_PG_VERSION changes both.
@@ -136,8 +142,12 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 	if o.version != 0 {
 		cfg.Database.Version = o.version
 	}
+	cfg.Control = true
 	for _, f := range o.configure {
 		f(&cfg)
+	}
+	if cfg.BindAddr != "127.0.0.1" || cfg.PublicURL != "" {
+		cfg.Control = false // it is reached from elsewhere
 	}
 	if o := &cfg.Auth.OAuth; o.Fake == "" && cfg.BindAddr == "127.0.0.1" && cfg.PublicURL == "" {
 		o.Fake = server.FakeOAuthAll

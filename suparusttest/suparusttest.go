@@ -52,6 +52,9 @@ type Server struct {
 	PublishableKey, SecretKey string
 	// JWTSecret is what tokens are signed with (HS256).
 	JWTSecret string
+	// Clock is what tokens, codes, sessions and limits are judged by; nil when
+	// the server runs elsewhere. The database has a clock of its own.
+	Clock *server.Clock
 	// DatabaseURL connects as the role postgres.
 	DatabaseURL string
 	// Mail holds every message the server has sent.
@@ -111,7 +114,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
-		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, log: log, now: cfg.Now,
+		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, log: log, Clock: srv.Clock(), now: srv.Clock().Now,
 		http: &http.Transport{MaxIdleConnsPerHost: 64},
 	}, nil
 }

@@ -2,6 +2,7 @@ package suparusttest
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -31,14 +32,38 @@ func (s *Server) CreateUser(tb testing.TB, email string) *User {
 // SignIn signs a user in with a password, in a new session.
 func (s *Server) SignIn(tb testing.TB, email, password string) *User {
 	tb.Helper()
+	return signedIn(tb, s.Client().Post(tb, "/auth/v1/token?grant_type=password", map[string]string{
+		"email": email, "password": password,
+	}))
+}
+
+// CreateSession opens a session for a user who is there, by email or id, with
+// neither a password nor a mail.
+func (s *Server) CreateSession(tb testing.TB, user string) *User {
+	tb.Helper()
+	by := "user_id"
+	if strings.Contains(user, "@") {
+		by = "email"
+	}
+	return signedIn(tb, s.ServiceClient().Post(tb, "/_suparust/control/auth/session", map[string]string{by: user}))
+}
+
+// ResetAuth forgets every user and every message, and what other tables keep of
+// users and give up with them.
+func (s *Server) ResetAuth(tb testing.TB) {
+	tb.Helper()
+	s.ServiceClient().Post(tb, "/_suparust/control/auth/reset", nil).WantStatus(tb, http.StatusNoContent)
+}
+
+// signedIn is the user whose tokens are answered.
+func signedIn(tb testing.TB, r *Response) *User {
+	tb.Helper()
 	var session struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 		User         struct{ ID, Email string }
 	}
-	s.Client().Post(tb, "/auth/v1/token?grant_type=password", map[string]string{
-		"email": email, "password": password,
-	}).WantStatus(tb, http.StatusOK).JSON(tb, &session)
+	r.WantStatus(tb, http.StatusOK).JSON(tb, &session)
 	return &User{
 		ID: session.User.ID, Email: session.User.Email,
 		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
