@@ -22,7 +22,7 @@ func (h *Handler) RequireAdminKey(next http.Handler) http.Handler {
 		case c.Token == "":
 			h.writeError(w, r, errNoBearer())
 		case c.Err != nil:
-			h.writeError(w, r, badToken(c.Err))
+			h.writeError(w, r, badToken(c.Err, c.Token))
 		case !slices.Contains(h.cfg.AdminRoles, c.Claims.Role):
 			h.writeError(w, r, forbidden(codeNotAdmin, "User not allowed"))
 		default:
