@@ -11,6 +11,8 @@ import (
 
 // TestCatalog compares what the database says about itself with what a project
 // relies on.
+//
+//covers:storage 72 75 76
 func TestCatalog(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -230,6 +232,7 @@ const columns = `
 	from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
 	where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum`
 
+//covers:storage 72
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")

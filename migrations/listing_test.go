@@ -104,6 +104,7 @@ func resume(names []string, cursor string, ascending bool) []string {
 
 func firstN(list entries, n int) entries { return list[:min(n, len(list))] }
 
+//covers:storage 74
 func TestListObjects(t *testing.T) {
 	t.Parallel()
 	const seed = 1
@@ -145,6 +146,8 @@ func TestListObjects(t *testing.T) {
 }
 
 // TestListObjectsByPage reads more rows than one batch of the function holds.
+//
+//covers:storage 74
 func TestListObjectsByPage(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{}).connect(t, "postgres")
@@ -212,6 +215,7 @@ func searched(names []string, prefix, search string, ascending bool) entries {
 	return out
 }
 
+//covers:storage 74
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	const seed = 2
@@ -238,6 +242,8 @@ func TestSearch(t *testing.T) {
 
 // TestSearchByTime lists by a time column: both functions, both directions, and
 // page after page.
+//
+//covers:storage 74
 func TestSearchByTime(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{}).connect(t, "postgres")

@@ -11,6 +11,8 @@ import (
 
 // TestConstraints looks at the constraints and indexes of the tables that
 // projects refer to and insert into.
+//
+//covers:storage 72
 func TestConstraints(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -88,6 +90,8 @@ func TestConstraints(t *testing.T) {
 
 // TestFunctions looks at the signatures that policies, triggers and remote calls
 // depend on. All but the webhook's trigger run with the rights of their caller.
+//
+//covers:storage 74
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -141,6 +145,8 @@ func TestFunctions(t *testing.T) {
 
 // TestPrivileges asks the database what roles may do with tables that exist and
 // with tables that come later.
+//
+//covers:storage 75
 func TestPrivileges(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{})

@@ -6,6 +6,7 @@ import (
 	"github.com/suparust/suparust/migrations"
 )
 
+//covers:storage 74
 func TestStorageNames(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{}).connect(t, "authenticator")
@@ -31,6 +32,7 @@ func TestStorageNames(t *testing.T) {
 	}
 }
 
+//covers:storage 74
 func TestStorageOperation(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{}).connect(t, "authenticator")
@@ -58,6 +60,8 @@ func TestStorageOperation(t *testing.T) {
 }
 
 // TestStorageGuards runs into the triggers of the storage tables.
+//
+//covers:storage 72 73 74
 func TestStorageGuards(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{})
@@ -104,6 +108,8 @@ func TestStorageGuards(t *testing.T) {
 }
 
 // TestStoragePolicies tries rows as the storage server does.
+//
+//covers:storage 75 80
 func TestStoragePolicies(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{})

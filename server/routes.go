@@ -74,6 +74,9 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if err := s.seedObjects(ctx); err != nil {
+		return nil, err
+	}
 	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(mux), nil
 }

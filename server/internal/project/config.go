@@ -129,7 +129,7 @@ type Bucket struct {
 	Public           *bool    `toml:"public"`
 	FileSizeLimit    Size     `toml:"file_size_limit"` // that of [storage] when unset
 	AllowedMIMETypes []string `toml:"allowed_mime_types"`
-	ObjectsPath      string   `toml:"objects_path"` // see [Project.ReadFile]
+	ObjectsPath      string   `toml:"objects_path"` // see [Project.Objects]
 }
 
 // EdgeRuntime is [edge_runtime].

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -146,11 +144,6 @@ func (p *Project) readConfig(fsys fs.FS) error {
 		if b.FileSizeLimit == 0 {
 			b.FileSizeLimit = config.Storage.FileSizeLimit
 			config.Storage.Buckets[id] = b
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(config.Storage.Buckets)) {
-		if config.Storage.Buckets[id].ObjectsPath != "" {
-			p.warnf("the bucket %s is created, but the files of its objects_path are not uploaded; upload them once through the storage API", id)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+//covers:storage 9 10 11 12 13 14 15 17
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -64,6 +65,7 @@ func TestTokens(t *testing.T) {
 		fails(t, 400, "403", "Unauthorized", `permission denied to set role "supabase_admin"`, "AccessDenied")
 }
 
+//covers:storage 2 4 5
 func TestUnknownRoutes(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+//covers:storage 1 16 17 19 20 21 23 24 30 31 32 33 34
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -110,6 +111,7 @@ func TestBuckets(t *testing.T) {
 	})
 }
 
+//covers:storage 33
 func TestEmptyManyObjects(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -119,6 +121,7 @@ func TestEmptyManyObjects(t *testing.T) {
 	a.do("DELETE", "/bucket/big", a.service, nil).ok(t)
 }
 
+//covers:storage 18 34 80 81
 func TestBucketPolicies(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+//covers:storage 1 19 55 80
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -60,6 +61,7 @@ func TestCopy(t *testing.T) {
 	a.bytesMatchRows(t)
 }
 
+//covers:storage 1 19 56 80
 func TestMove(t *testing.T) {
 	t.Parallel()
 	a := start(t)

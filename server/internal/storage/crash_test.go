@@ -116,6 +116,8 @@ func (c *child) kill() {
 // TestCrash kills the server again and again while it stores, replaces and
 // deletes. Afterwards each row has its bytes, what was acknowledged is there,
 // and once the next server has swept, nothing else is.
+//
+//covers:storage 83 84
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	a := start(t)

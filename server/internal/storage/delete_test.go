@@ -6,6 +6,7 @@ import (
 	"testing"
 )
 
+//covers:storage 1 18 57 80
 func TestDelete(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -49,6 +50,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
+//covers:storage 57
 func TestDeleteManyInBatches(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -4,6 +4,7 @@ import (
 	"testing"
 )
 
+//covers:storage 1 18 21 28 43 44 45 46 47 48 87
 func TestDownload(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -39,6 +39,7 @@ func (f *faulty) Copy(ctx context.Context, from, to string) error {
 	return f.Store.Copy(ctx, from, to)
 }
 
+//covers:storage 26
 func TestStoreFaults(t *testing.T) {
 	t.Parallel()
 	store := &faulty{}
@@ -111,6 +112,8 @@ func TestLostConnections(t *testing.T) {
 }
 
 // TestLockedKey: another session writes the same key and does not end.
+//
+//covers:storage 82
 func TestLockedKey(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -10,6 +10,7 @@ import (
 	"testing"
 )
 
+//covers:storage 39
 func TestTypeAllowed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -46,6 +47,7 @@ func form1(t *testing.T, build func(*multipart.Writer)) *http.Request {
 	return r
 }
 
+//covers:storage 36
 func TestReadForm(t *testing.T) {
 	t.Parallel()
 	f, err := readForm(form1(t, func(w *multipart.Writer) {
@@ -66,6 +68,7 @@ func TestReadForm(t *testing.T) {
 	}
 }
 
+//covers:storage 36
 func TestReadFormRefuses(t *testing.T) {
 	t.Parallel()
 	file := func(w *multipart.Writer) { p, _ := w.CreateFormFile("", "x"); _, _ = p.Write([]byte("x")) }

@@ -112,6 +112,7 @@ func TestStalledClients(t *testing.T) {
 	a.do("GET", "/object/public/b/other", "", nil).is(t, 200, "x")
 }
 
+//covers:storage 19 82
 func TestOneOfManyWins(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -140,6 +141,8 @@ func TestOneOfManyWins(t *testing.T) {
 
 // TestReadersSeeWholeVersions: while an object is replaced, moved and deleted,
 // whoever reads it gets one version whole, or none.
+//
+//covers:storage 86
 func TestReadersSeeWholeVersions(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -20,6 +20,7 @@ func names(l []map[string]any) string {
 	return strings.Join(all, " ")
 }
 
+//covers:storage 1 23 49
 func TestList(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -89,6 +90,7 @@ func TestList(t *testing.T) {
 	}
 }
 
+//covers:storage 1 50
 func TestListV2(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -18,6 +18,8 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 // TestConstantMemory runs alone, because it measures the whole process.
+//
+//covers:storage 85
 func TestConstantMemory(t *testing.T) {
 	const (
 		size  = 256 << 20

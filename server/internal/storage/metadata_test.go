@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+//covers:storage 35
 func TestHeaderMetadata(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]string{
@@ -35,6 +36,7 @@ func TestReadMetadataOfOthers(t *testing.T) {
 	}
 }
 
+//covers:storage 50
 func TestCursor(t *testing.T) {
 	t.Parallel()
 	u := cursor{after: "a/b:c", order: "desc", column: "created_at", at: "2026-01-02T03:04:05.678Z"}
@@ -73,6 +75,7 @@ func TestArrayParam(t *testing.T) {
 	}
 }
 
+//covers:storage 42
 func TestRobots(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{

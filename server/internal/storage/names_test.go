@@ -20,6 +20,7 @@ func message400(err error) string {
 	return ""
 }
 
+//covers:storage 20 27
 func TestBucketNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a", "avatars", "A b", "a.b_c-d!e*f'g(h)i&j$k@l=m;n:o+p,q?r", strings.Repeat("x", 100), ".", "..", "public"} {
@@ -34,6 +35,7 @@ func TestBucketNames(t *testing.T) {
 	}
 }
 
+//covers:storage 20 27 28 29
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ key, onWrite, onRead string }{
@@ -84,6 +86,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
+//covers:storage 3
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

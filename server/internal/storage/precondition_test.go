@@ -8,6 +8,7 @@ import (
 	"time"
 )
 
+//covers:storage 45
 func TestParseRange(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -69,6 +70,7 @@ func FuzzParseRange(f *testing.F) {
 	})
 }
 
+//covers:storage 46
 func TestNotModified(t *testing.T) {
 	t.Parallel()
 	const etag = `"5d41402abc4b2a76b9719d911017c592"`
@@ -116,6 +118,7 @@ func FuzzMatchesETag(f *testing.F) {
 	})
 }
 
+//covers:storage 44
 func TestDisposition(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{

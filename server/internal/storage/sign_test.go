@@ -30,6 +30,7 @@ func tokenOf(url string) string {
 	return token
 }
 
+//covers:storage 1 22 51 52 53
 func TestSignedDownload(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -95,6 +96,7 @@ func TestSignedDownload(t *testing.T) {
 	many(a.service, map[string]any{"expiresIn": 60, "paths": make([]string, 1001)}).fails(t, 400, "400", "Error", "body/paths must NOT have more than 1000 items", "InvalidRequest")
 }
 
+//covers:storage 1 22 54 80
 func TestSignedUpload(t *testing.T) {
 	t.Parallel()
 	a := start(t)

@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+//covers:storage 1 17 19 20 21 27 28 29 35 36 37 38 39 40 41 42
 func TestUpload(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -168,6 +169,7 @@ func TestUpload(t *testing.T) {
 	})
 }
 
+//covers:storage 18 78 80
 func TestUploadPolicies(t *testing.T) {
 	t.Parallel()
 	a := start(t)
@@ -203,6 +205,8 @@ func TestUploadPolicies(t *testing.T) {
 }
 
 // TestTrialRow: policies decide on the row as it is known before the bytes.
+//
+//covers:storage 25 79
 func TestTrialRow(t *testing.T) {
 	t.Parallel()
 	a := start(t)

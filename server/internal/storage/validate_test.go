@@ -45,6 +45,7 @@ func TestFieldsConvert(t *testing.T) {
 	}
 }
 
+//covers:storage 23
 func TestFieldsRefuse(t *testing.T) {
 	t.Parallel()
 	read := func(f *fields) {
@@ -84,6 +85,7 @@ func TestFieldsRefuse(t *testing.T) {
 	}
 }
 
+//covers:storage 24
 func TestReadJSONRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ contentType, body, want string }{
@@ -131,6 +133,7 @@ func FuzzReadJSON(f *testing.F) {
 	})
 }
 
+//covers:storage 31
 func TestFileSizes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{

@@ -120,6 +120,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+//covers:storage 84
 func TestFailedPutLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -272,6 +273,7 @@ func owner(name string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return name, nil }
 }
 
+//covers:storage 84
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
