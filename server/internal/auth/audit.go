@@ -108,5 +108,5 @@ func (w *work) writeAudits() error {
 		}
 		return nil
 	}
-	return w.exec("Error recording audit log entry", insertAuditsSQL, string(mustJSON(w.audits)))
+	return w.later("Error recording audit log entry", insertAuditsSQL, string(mustJSON(w.audits)))
 }

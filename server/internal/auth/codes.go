@@ -64,7 +64,7 @@ func (w *work) storeCode(userID string, kind codeKind, hash, address string) err
 
 // clearCodes ends every code of the user.
 func (w *work) clearCodes(userID string) error {
-	return w.exec("Database error clearing codes", `delete from auth.one_time_tokens where user_id = $1`, userID)
+	return w.later("Database error clearing codes", `delete from auth.one_time_tokens where user_id = $1`, userID)
 }
 
 // clearPending ends every code of the user and the changes they were for.

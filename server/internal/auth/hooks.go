@@ -89,6 +89,9 @@ func (h *Handler) hookMetadata(r *http.Request, name string) hookMetadata {
 
 // ask asks a hook within the transaction of the work.
 func (w *work) ask(name string, input any) ([]byte, error) {
+	if err := w.Flush(w.ctx); err != nil {
+		return nil, err
+	}
 	return w.h.askWithin(w.ctx, w.Tx, name, input)
 }
 

@@ -96,6 +96,9 @@ func (w *work) send() error {
 		if m.Kind != mail.Email {
 			continue
 		}
+		if err := w.Flush(w.ctx); err != nil {
+			return err
+		}
 		err := w.h.cfg.SMTP.Send(w.ctx, m.Message)
 		switch {
 		case err == nil:

@@ -152,7 +152,7 @@ func (w *work) refresh(token string) (*TokenResponse, error) {
 		w.audit(u, auditRevoked, nil)
 	}
 	c := clientOf(w.r)
-	if err := w.exec("failed to update session information", refreshWriteSQL,
+	if err := w.later("failed to update session information", refreshWriteSQL,
 		s.ID, u.ID, tokenID, child, w.now, c.UserAgent, c.IP, w.now); err != nil {
 		return nil, err
 	}

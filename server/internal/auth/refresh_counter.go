@@ -70,7 +70,7 @@ func (w *work) refreshCounter(token *counterToken) (*TokenResponse, error) {
 	}
 	w.audit(u, auditRefreshed, nil)
 	c := clientOf(w.r)
-	if err := w.exec("failed to update session information", counterWriteSQL,
+	if err := w.later("failed to update session information", counterWriteSQL,
 		s.ID, u.ID, *s.counter, s.refreshKey, w.now, c.UserAgent, c.IP, w.now); err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (w *work) signIn(userID, method string) (*TokenResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.exec("Database error granting user", signInSQL,
+	if err := w.later("Database error granting user", signInSQL,
 		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method, s.refreshKey); err != nil {
 		return nil, err
 	}

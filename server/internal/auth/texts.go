@@ -62,6 +62,9 @@ func (w *work) textOut(t text) (id string, err error) {
 	}
 	id = newID()
 	if w.h.sms != nil {
+		if err := w.Flush(w.ctx); err != nil {
+			return "", err
+		}
 		sent, err := w.h.sms.Send(w.ctx, sms.Message{Phone: t.phone, Text: body.String(), Code: t.code, Channel: t.channel})
 		if err != nil || w.h.sms.Verifies() {
 			return sent, err

@@ -64,7 +64,7 @@ var insertIdentitySQL string
 // insertIdentity gives the user a way to sign in; providerID is the provider's
 // own id of them, the user's for email and phone.
 func (w *work) insertIdentity(userID, provider, providerID string, data object) error {
-	return w.exec("Error creating identity", insertIdentitySQL, newID(), userID, provider, providerID, string(mustJSON(data)), w.now)
+	return w.later("Error creating identity", insertIdentitySQL, newID(), userID, provider, providerID, string(mustJSON(data)), w.now)
 }
 
 // identityData is what the identity of an address or number holds, together
@@ -99,7 +99,7 @@ const (
 // that are null. Nested objects are replaced whole.
 func (w *work) mergeMetadata(userID, column string, data object) error {
 	set, remove := data.merge()
-	return w.exec("Error updating user", `
+	return w.later("Error updating user", `
 		update auth.users set updated_at = $4, `+column+` =
 		  (case jsonb_typeof(`+column+`) when 'object' then `+column+` else '{}' end || $2::jsonb) - $3::text[]
 		where id = $1`, userID, string(set), remove, w.now)
@@ -116,7 +116,7 @@ var setProvidersSQL string
 
 // confirmEmail marks the user's address as theirs.
 func (w *work) confirmEmail(userID string) error {
-	if err := w.exec("Database error updating user", `
+	if err := w.later("Database error updating user", `
 		update auth.users set updated_at = $2, confirmation_token = '', email_confirmed_at = $2, raw_user_meta_data =
 		  case jsonb_typeof(raw_user_meta_data) when 'object' then raw_user_meta_data else '{}' end || '{"email_verified": true}'
 		where id = $1`, userID, w.now); err != nil {
@@ -127,7 +127,7 @@ func (w *work) confirmEmail(userID string) error {
 
 // confirmPhone marks the user's number as theirs.
 func (w *work) confirmPhone(userID string) error {
-	if err := w.exec("Database error updating user", `
+	if err := w.later("Database error updating user", `
 		update auth.users set updated_at = $2, confirmation_token = '', phone_confirmed_at = $2
 		where id = $1`, userID, w.now); err != nil {
 		return err

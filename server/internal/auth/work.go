@@ -28,6 +28,8 @@ type work struct {
 	// created the one that was.
 	approved *newUser
 	created  string
+	// failed is the answer to a statement that was put off and has failed.
+	failed error
 }
 
 // maxAttempts bounds how often a transaction that PostgreSQL chose as the
@@ -53,6 +55,9 @@ func (h *Handler) inTx(r *http.Request, fn func(*work) error) error {
 			}
 			return w.send()
 		})
+		if err != nil && w.failed != nil {
+			err = w.failed
+		}
 		var ask *unapproved
 		if errors.As(err, &ask) {
 			if err := h.beforeUserCreated(r, ask.user); err != nil {
@@ -81,6 +86,12 @@ func (w *work) exec(message, sql string, args ...any) error {
 		return internal(message, err)
 	}
 	return nil
+}
+
+// later puts a statement off until the next one that is waited for; message is
+// the answer when it fails.
+func (w *work) later(message, sql string, args ...any) error {
+	return w.Later(w.ctx, func(err error) { w.failed = internal(message, err) }, sql, args...)
 }
 
 // reload reads the user again, after triggers and generated columns.

@@ -19,18 +19,23 @@ type Tx struct {
 	conn  *conn
 	scope string // makes the statement text the caller's own, see Settings.key
 	depth int
+	queue []queued // see Later
 }
 
 // Tx runs fn in a transaction: BEGIN and the settings travel in one round
-// trip, then fn's statements, then COMMIT. A nil s runs as the login role. The
-// transaction is undone when fn fails, panics or returns ErrRollback.
+// trip, then fn's statements, then COMMIT. A nil s runs as the login role;
+// BEGIN travels with the first statement then. The transaction is undone when
+// fn fails, panics or returns ErrRollback.
 func (db *DB) Tx(ctx context.Context, s *Settings, fn func(*Tx) error) error {
 	c, err := db.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.release(c)
-	if err := c.begin(ctx, s); err != nil {
+	tx := &Tx{conn: c, scope: scopeComment(s)}
+	if s == nil && !db.unprepared.Load() {
+		tx.queue = []queued{{sql: "begin"}}
+	} else if err := c.begin(ctx, s); err != nil {
 		return err
 	}
 	done := false
@@ -39,7 +44,6 @@ func (db *DB) Tx(ctx context.Context, s *Settings, fn func(*Tx) error) error {
 			c.rollback(ctx) // fn panicked
 		}
 	}()
-	tx := &Tx{conn: c, scope: scopeComment(s)}
 	err = fn(tx)
 	done = true
 	if err != nil {
@@ -49,7 +53,7 @@ func (db *DB) Tx(ctx context.Context, s *Settings, fn func(*Tx) error) error {
 		}
 		return err
 	}
-	return c.commit(ctx)
+	return tx.end(ctx)
 }
 
 // commit ends the transaction. PostgreSQL answers COMMIT with ROLLBACK, and no
@@ -61,7 +65,7 @@ func (c *conn) commit(ctx context.Context) error {
 		return err
 	}
 	if len(res) == 1 && res[0].CommandTag.String() == "ROLLBACK" {
-		return errors.New("the transaction was rolled back: one of its statements had failed")
+		return errRolledBack
 	}
 	return nil
 }
@@ -103,22 +107,35 @@ func (c *conn) rollback(ctx context.Context) {
 
 // Exec runs a statement.
 func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if len(t.queue) > 0 {
+		return t.execBehind(ctx, sql+t.scope, args)
+	}
 	return t.conn.pg.Exec(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // Query runs a statement that returns rows. They must be read or closed before
 // the next statement.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if err := t.Flush(ctx); err != nil {
+		return nil, err
+	}
 	return t.conn.pg.Query(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // QueryRow runs a statement that returns at most one row.
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if len(t.queue) > 0 {
+		res, err := t.behind(ctx, sql+t.scope, args)
+		return rowBehind{res, err}
+	}
 	return t.conn.pg.QueryRow(ctx, sql+t.scope, t.conn.mode(args)...)
 }
 
 // Set changes settings of the running transaction, the role among them.
 func (t *Tx) Set(ctx context.Context, s *Settings) error {
+	if err := t.Flush(ctx); err != nil {
+		return err
+	}
 	sql, params := s.statement(false)
 	args := make([]any, len(params))
 	for i, p := range params {
@@ -134,12 +151,18 @@ func (t *Tx) Set(ctx context.Context, s *Settings) error {
 // Savepoint runs fn in a savepoint: what it did is undone when it fails or
 // returns ErrRollback, and the transaction goes on.
 func (t *Tx) Savepoint(ctx context.Context, fn func(*Tx) error) error {
+	if err := t.Flush(ctx); err != nil {
+		return err
+	}
 	name := fmt.Sprintf("s%d", t.depth)
 	if _, err := t.conn.pg.PgConn().Exec(ctx, "savepoint "+name).ReadAll(); err != nil {
 		return err
 	}
 	inner := &Tx{conn: t.conn, scope: t.scope, depth: t.depth + 1}
 	ferr := fn(inner)
+	if ferr == nil {
+		ferr = inner.Flush(ctx)
+	}
 	end := "release savepoint " + name
 	if ferr != nil {
 		end = "rollback to savepoint " + name + "; " + end

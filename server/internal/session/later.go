@@ -1,0 +1,122 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// queued is a statement that waits for the next round trip.
+type queued struct {
+	sql    string
+	args   []any
+	failed func(error)
+}
+
+// Later puts off a statement whose result nobody waits for: it travels with
+// the next one, or with the end of the transaction, in one round trip. When it
+// fails, and the transaction with it, failed is told why, and what it
+// travelled with returns that error.
+func (t *Tx) Later(ctx context.Context, failed func(error), sql string, args ...any) error {
+	if t.conn.db.unprepared.Load() {
+		_, err := t.Exec(ctx, sql, args...)
+		if err != nil {
+			failed(err)
+		}
+		return err
+	}
+	t.queue = append(t.queue, queued{sql + t.scope, args, failed})
+	return nil
+}
+
+// Flush sends the statements put off: before something is done outside the
+// database that may only happen when they succeed.
+func (t *Tx) Flush(ctx context.Context) error {
+	if len(t.queue) == 0 {
+		return nil
+	}
+	last := len(t.queue) - 1
+	q := t.queue[last]
+	t.queue = t.queue[:last]
+	_, err := t.execBehind(ctx, q.sql, q.args)
+	if err != nil && q.failed != nil {
+		q.failed(err)
+	}
+	return err
+}
+
+// behind sends the statements put off and one behind them, whose answer is the
+// next in the results.
+func (t *Tx) behind(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
+	var b pgx.Batch
+	queue := t.queue
+	t.queue = nil
+	for _, q := range queue {
+		b.Queue(q.sql, q.args...)
+	}
+	b.Queue(sql, args...)
+	res := t.conn.pg.SendBatch(ctx, &b)
+	for _, q := range queue {
+		if _, err := res.Exec(); err != nil {
+			_ = res.Close() // tells the same error
+			if q.failed != nil {
+				q.failed(err)
+			}
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (t *Tx) execBehind(ctx context.Context, sql string, args []any) (pgconn.CommandTag, error) {
+	res, err := t.behind(ctx, sql, args)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	tag, err := res.Exec()
+	if cerr := res.Close(); err == nil {
+		err = cerr
+	}
+	return tag, err
+}
+
+// rowBehind is the row of a statement behind those put off.
+type rowBehind struct {
+	res pgx.BatchResults
+	err error
+}
+
+func (r rowBehind) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	err := r.res.QueryRow().Scan(dest...)
+	if cerr := r.res.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// end commits, together with the statements put off. PostgreSQL answers COMMIT
+// with ROLLBACK, and no error, when a statement of it had failed.
+func (t *Tx) end(ctx context.Context) error {
+	if len(t.queue) == 1 && t.queue[0].sql == "begin" {
+		return nil // nothing else was asked for
+	}
+	if len(t.queue) == 0 {
+		return t.conn.commit(ctx)
+	}
+	tag, err := t.execBehind(ctx, "commit", nil)
+	if err != nil {
+		t.conn.rollback(ctx)
+		return err
+	}
+	if tag.String() == "ROLLBACK" {
+		return errRolledBack
+	}
+	return nil
+}
+
+var errRolledBack = errors.New("the transaction was rolled back: one of its statements had failed")

@@ -1,0 +1,95 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+func TestLater(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	ctx := t.Context()
+	srv.Exec(t, "create table later(n int primary key); grant all on later to authenticator")
+	count := func() string { return one(t, db, nil, "select count(*) from later") }
+	put := func(tx *session.Tx, n int, failed func(error)) {
+		if err := tx.Later(ctx, failed, "insert into later values ($1)", n); err != nil {
+			t.Error(err)
+		}
+	}
+	unexpected := func(err error) { t.Error(err) }
+
+	t.Run("it is done before what follows", func(t *testing.T) {
+		err := db.Tx(ctx, nil, func(tx *session.Tx) error {
+			put(tx, 1, unexpected)
+			var n int
+			if err := tx.QueryRow(ctx, "select count(*) from later").Scan(&n); err != nil || n != 1 {
+				t.Error(n, err)
+			}
+			put(tx, 2, unexpected)
+			tag, err := tx.Exec(ctx, "update later set n = n + 100")
+			if tag.RowsAffected() != 2 {
+				t.Error(tag)
+			}
+			put(tx, 3, unexpected)
+			rows, qerr := tx.Query(ctx, "select n from later")
+			if qerr != nil {
+				return qerr
+			}
+			for n = 0; rows.Next(); n++ {
+			}
+			if n != 3 || rows.Err() != nil {
+				t.Error(n, rows.Err())
+			}
+			put(tx, 4, unexpected)
+			if serr := tx.Savepoint(ctx, func(tx *session.Tx) error { put(tx, 5, unexpected); return nil }); serr != nil {
+				t.Error(serr)
+			}
+			put(tx, 6, unexpected)
+			return err
+		})
+		if err != nil || count() != "6" {
+			t.Error(err, count())
+		}
+	})
+	t.Run("its failure undoes all", func(t *testing.T) {
+		for name, rest := range map[string]func(*session.Tx) error{
+			"at the end":    func(*session.Tx) error { return nil },
+			"a row":         func(tx *session.Tx) error { var n int; return tx.QueryRow(ctx, "select 1").Scan(&n) },
+			"a statement":   func(tx *session.Tx) error { _, err := tx.Exec(ctx, "select 1"); return err },
+			"rows":          func(tx *session.Tx) error { _, err := tx.Query(ctx, "select 1"); return err },
+			"Flush":         func(tx *session.Tx) error { return tx.Flush(ctx) },
+			"a savepoint":   func(tx *session.Tx) error { return tx.Savepoint(ctx, func(*session.Tx) error { return nil }) },
+			"it overlooked": func(tx *session.Tx) error { _ = tx.Flush(ctx); return nil },
+		} {
+			var told error
+			err := db.Tx(ctx, nil, func(tx *session.Tx) error {
+				put(tx, 7, unexpected)
+				put(tx, 6, func(err error) { told = err })
+				return rest(tx)
+			})
+			if err == nil || code(told) != "23505" || count() != "6" {
+				t.Errorf("%s: %v, told %v, %s rows", name, err, told, count())
+			}
+		}
+	})
+	t.Run("it is undone unsent", func(t *testing.T) {
+		wrong := errors.New("wrong")
+		err := db.Tx(ctx, nil, func(tx *session.Tx) error { put(tx, 8, unexpected); return wrong })
+		if !errors.Is(err, wrong) || count() != "6" {
+			t.Error(err, count())
+		}
+		if err := db.Tx(ctx, nil, func(*session.Tx) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("nothing is prepared, nothing waits", func(t *testing.T) {
+		db.Prepare(false)
+		defer db.Prepare(true)
+		err := db.Tx(ctx, nil, func(tx *session.Tx) error { put(tx, 9, unexpected); return nil })
+		if err != nil || count() != "7" {
+			t.Error(err, count())
+		}
+	})
+}
