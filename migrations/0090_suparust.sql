@@ -4,13 +4,15 @@ set local role supabase_admin;
 grant usage on schema suparust to public;
 
 -- One row for each transaction that has changed the schema: a plan made when the
--- table had n rows is out of date as soon as it has another number. Rows keyed by
+-- sum of n was one number is out of date as soon as it is another. Rows keyed by
 -- transaction, because concurrent DDL must not wait for one counter, and a
 -- sequence would tell of changes not yet committed.
 create table if not exists suparust.ddl_log (
   xid xid8 primary key default pg_current_xact_id(),
-  at timestamptz not null default now()
+  at timestamptz not null default now(),
+  n int not null default 1
 );
+alter table suparust.ddl_log add column if not exists n int not null default 1;
 grant select on suparust.ddl_log to public;
 
 create or replace function suparust.ddl_changed() returns event_trigger
@@ -46,6 +48,17 @@ begin
   end if;
 end
 $do$;
+
+-- Makes one row of many, since every request reads them. The sum stays what it
+-- is; rows of transactions under way come later and are not touched.
+create or replace function suparust.fold_ddl_log() returns void
+  language sql security definer
+  set search_path = pg_catalog, pg_temp
+  as $fn$
+    with folded as (delete from suparust.ddl_log where (select count(*) from suparust.ddl_log) > 32 returning n)
+    insert into suparust.ddl_log (n) select sum(n) from folded having count(*) > 0
+    on conflict (xid) do update set n = ddl_log.n + excluded.n;
+  $fn$;
 
 -- Ends a transaction whose plan was made for an older schema.
 create or replace function suparust.stale() returns void

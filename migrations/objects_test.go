@@ -136,6 +136,7 @@ func TestFunctions(t *testing.T) {
 		supabase_functions.http_request() definer trigger supabase_functions_admin
 		suparust.ddl_changed() definer event_trigger supabase_admin
 		suparust.expect_rows(n bigint, lo bigint, hi bigint) bigint supabase_admin
+		suparust.fold_ddl_log() definer void supabase_admin
 		suparust.installation_id() definer uuid supabase_admin
 		suparust.stale() void supabase_admin`
 	if diff := cmp.Diff(dedent(want), got); diff != "" {

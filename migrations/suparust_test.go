@@ -74,6 +74,47 @@ func TestSchemaLogTogether(t *testing.T) {
 	}
 }
 
+// TestSchemaLogFolds makes one row of many while others change the schema and
+// fold, too: the sum, which plans go by, tells of each change once.
+func TestSchemaLogFolds(t *testing.T) {
+	t.Parallel()
+	c := start(t, migrations.Options{})
+	one, two, api, other := c.connect(t, "postgres"), c.connect(t, "postgres"), c.connect(t, "authenticator"), c.connect(t, "authenticator")
+	state := func() string { return api.one("select concat_ws(' in ', sum(n), count(*)) from suparust.ddl_log") }
+	change := func(times int) {
+		for range times {
+			one.exec("create table public.some ()")
+			one.exec("drop table public.some")
+		}
+	}
+	change(10)
+	api.exec("select suparust.fold_ddl_log()")
+	if got := state(); got != "20 in 20" {
+		t.Errorf("a short log became %s", got)
+	}
+	change(10)
+	two.exec("begin; create table public.two ()")
+	api.exec("begin; select suparust.fold_ddl_log()")
+	if got := state(); got != "40 in 1" {
+		t.Errorf("a long log became %s", got)
+	}
+	if got := other.one("select concat_ws(' in ', sum(n), count(*)) from suparust.ddl_log"); got != "40 in 40" {
+		t.Errorf("before the commit others see %s", got)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		other.exec("select suparust.fold_ddl_log()") // waits for the first, and finds nothing left
+	}()
+	one.exec("create table public.late ()")
+	api.exec("commit")
+	<-done
+	two.exec("commit")
+	if got := api.one("select sum(n) from suparust.ddl_log"); got != "42" {
+		t.Errorf("%s changes of 42 are left", got)
+	}
+}
+
 // TestSchemaNotice listens as a server does.
 func TestSchemaNotice(t *testing.T) {
 	t.Parallel()

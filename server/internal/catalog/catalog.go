@@ -35,6 +35,8 @@ type Snapshot struct {
 	// Version is the number of schema changes that had happened, 0 where no
 	// log is kept of them.
 	Version int64
+	// LongLog tells that FoldLog is worth its cost.
+	LongLog bool
 	// Relations are the tables and views of the exposed schemas.
 	Relations map[Name]*Relation
 	// Functions are those of the exposed schemas, overloads by fewest parameters.

@@ -42,6 +42,15 @@ func Load(ctx context.Context, conn *pgx.Conn, o Options) (*Snapshot, error) {
 	return s, nil
 }
 
+// FoldLog makes one row of a log of changes that has become long: every request
+// reads it. No snapshot becomes stale by that.
+func FoldLog(ctx context.Context, conn *pgx.Conn) error {
+	if _, err := conn.Exec(ctx, foldSQL); err != nil {
+		return fmt.Errorf("shorten the log of the schema's changes: %w", err)
+	}
+	return nil
+}
+
 type loader struct {
 	raw     map[string][][][]byte
 	options Options
@@ -84,6 +93,8 @@ func (l *loader) build(schemas []string) (*Snapshot, error) {
 		if s.Version, err = strconv.ParseInt(string(l.raw[changesSQL][0][0]), 10, 64); err != nil {
 			return nil, err
 		}
+		rows, _ := strconv.Atoi(string(l.raw[changesSQL][0][1]))
+		s.LongLog = rows > maxLog
 	}
 	if f := l.raw[s.FingerprintSQL()]; len(f) == 1 {
 		s.fingerprint = string(f[0][0])

@@ -34,8 +34,15 @@ const versionSQL = `select current_setting('server_version_num'),
        (select n.nspname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'st_asgeojson' and p.proargtypes[0] = 'record'::regtype order by 1 limit 1)`
 
-// changesSQL counts the schema's changes where a log is kept of them.
-const changesSQL = `select count(*) from suparust.ddl_log`
+// changesSQL counts the schema's changes, and the rows of the log, where one is
+// kept of them.
+const changesSQL = `select coalesce(sum(n), 0), count(*) from suparust.ddl_log`
+
+// foldSQL makes one row of a log that has become longer than maxLog.
+const (
+	foldSQL = `select suparust.fold_ddl_log()`
+	maxLog  = 32
+)
 
 // settingsMark tells states of the settings of roles and databases apart.
 const settingsMark = `coalesce((
@@ -44,7 +51,7 @@ const settingsMark = `coalesce((
 
 // fingerprintSQL gives one text that tells states of the schema, and of the
 // settings beside it, apart.
-const fingerprintSQL = `select (select count(*) from suparust.ddl_log) || ' ' || ` + settingsMark
+const fingerprintSQL = `select (select coalesce(sum(n), 0) from suparust.ddl_log) || ' ' || ` + settingsMark
 
 // unloggedSQL is fingerprintSQL where no log is kept: every change of a
 // definition writes a row of the catalog with a younger transaction's number.

@@ -48,6 +48,11 @@ func (h *Handler) loadSchema(ctx context.Context) (*catalog.Snapshot, error) {
 				return err
 			}
 			snapshot = s
+			if s.LongLog {
+				if err := catalog.FoldLog(ctx, conn); err != nil {
+					h.log.LogAttrs(ctx, slog.LevelDebug, "requests read a log that is longer than it should be", slog.Any("error", err))
+				}
+			}
 			c := h.effective(options, s)
 			if slices.Equal(c.schemas, schemas) {
 				for _, problem := range c.problems {

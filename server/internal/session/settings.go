@@ -37,7 +37,7 @@ type Settings struct {
 	// RequestID becomes application_name.
 	RequestID string
 	// SchemaVersion guards against a stale schema: when it is not nil and the
-	// DDL log holds another number of entries, the transaction fails with
+	// DDL log tells of another number of changes, the transaction fails with
 	// SQLSTATE SRS01 before it has read or written anything.
 	SchemaVersion *int64
 }
@@ -62,7 +62,7 @@ func (s *Settings) statement(readOnly bool) (sql string, params [][]byte) {
 	if s.SchemaVersion != nil {
 		w.values = appendInt(w.values, *s.SchemaVersion)
 		w.params = append(w.params, w.values[:len(w.values):len(w.values)])
-		w.text = append(w.text, "case when count(*) <> $1::bigint then suparust.stale()::text end"...)
+		w.text = append(w.text, "case when coalesce(sum(n), 0) <> $1::bigint then suparust.stale()::text end"...)
 		w.args++
 	}
 	if s.SearchPath != "" {
