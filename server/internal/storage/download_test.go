@@ -146,6 +146,10 @@ func TestDownload(t *testing.T) {
 		if r := a.do("HEAD", "/object/public/open/sql", "", nil); r.status != 200 || r.header.Get("Content-Length") != "3" {
 			t.Errorf("HEAD reads the row only: %v", r)
 		}
+		a.exec(`insert into storage.objects (bucket_id, name, metadata) values ('open', 'tagged', '{"size": 3, "eTag": "\"x\""}')`)
+		if r := a.do("GET", "/object/public/open/tagged", "", nil, headers{"If-None-Match": `"x"`}); r.status != 304 {
+			t.Errorf("304 reads the row only: %v", r)
+		}
 		a.exec(`insert into storage.objects (bucket_id, name) values ('open', 'bare')`)
 		if m := a.do("GET", "/object/info/open/bare", "", nil).ok(t); m["size"] != nil || m["metadata"] != nil {
 			t.Errorf("%v", m)

@@ -36,6 +36,11 @@ var routes = []route{
 	{"GET HEAD ", "status", "", authNone, (*call).status},
 	{"GET HEAD ", "version", "", authNone, (*call).version},
 
+	{"GET ", "health", "", authService, (*call).health},
+	{"DELETE ", "cdn", "storage.cdn.purge_tenant_cache", authService, (*call).purge},
+	{"DELETE ", "cdn/:", "storage.cdn.purge_bucket_cache", authService, (*call).purge},
+	{"DELETE ", "cdn/:/*", "storage.cdn.purge_object_cache", authService, (*call).purge},
+
 	{"POST ", "bucket", "storage.bucket.create", authRequired, (*call).createBucket},
 	{"GET HEAD ", "bucket", "storage.bucket.list", authRequired, (*call).listBuckets},
 	{"GET HEAD ", "bucket/:", "storage.bucket.get", authRequired, (*call).getBucket},
@@ -177,6 +182,18 @@ func (c *call) status() error {
 	c.w.WriteHeader(http.StatusOK)
 	return nil
 }
+
+// health tells whether the database answers.
+func (c *call) health() error {
+	_, err := c.query(c.ctx(), c.asService(), sql(`select id from storage.buckets limit 1`))
+	return writeJSON(c.w, struct {
+		Healthy bool `json:"healthy"`
+	}{err == nil})
+}
+
+// purge has nothing to do: there is no cache between the server and its
+// clients that it knows of.
+func (c *call) purge() error { return writeJSON(c.w, message{"success"}) }
 
 // apiVersion is the release of the API that this package speaks.
 const apiVersion = "1.11.2"
