@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func (c LimitsConfig) rules() []ratelimit.Rule {
 	rules[limitVerify].Events = c.Verifications
 	rules[limitToken].Events = c.TokenRefresh
 	rules[limitWeb3].Events = c.Web3
-	rules[limitAnonymous] = ratelimit.Rule{Events: c.AnonymousUsers, Per: time.Hour, Burst: max(1, c.AnonymousUsers), Forget: time.Hour}
+	rules[limitAnonymous] = ratelimit.Rule{Events: c.AnonymousUsers, Per: time.Hour, Burst: math.Floor(c.AnonymousUsers), Forget: time.Hour}
 	factors := ratelimit.Rule{Events: c.MFA, Per: time.Minute, Burst: burst, Forget: time.Minute}
 	rules[limitChallenge], rules[limitFactorVerify] = factors, factors
 	return rules

@@ -42,7 +42,7 @@ type Rule struct {
 }
 
 // maxClients bounds the memory: beyond it, whoever was seen the longest ago is
-// forgotten. A client is about 150 bytes.
+// forgotten. A client takes some 200 bytes.
 const maxClients = 50_000
 
 // Clients keeps a bucket for each rule and client. Clients name themselves, so
