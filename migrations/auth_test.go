@@ -7,6 +7,8 @@ import (
 )
 
 // TestClaims reads the caller's claims as policies do.
+//
+//covers:auth 166
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	const id, other = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -48,6 +50,8 @@ func TestClaims(t *testing.T) {
 }
 
 // TestRowSecurity writes a policy as a project does and looks through it.
+//
+//covers:auth 167
 func TestRowSecurity(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{})

@@ -13,6 +13,7 @@ import (
 // relies on.
 //
 //covers:storage 72 75 76
+//covers:auth 167
 func TestCatalog(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -233,6 +234,7 @@ const columns = `
 	where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum`
 
 //covers:storage 72
+//covers:auth 165
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")

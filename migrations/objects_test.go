@@ -13,6 +13,7 @@ import (
 // projects refer to and insert into.
 //
 //covers:storage 72
+//covers:auth 165
 func TestConstraints(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -148,6 +149,7 @@ func TestFunctions(t *testing.T) {
 // with tables that come later.
 //
 //covers:storage 75
+//covers:auth 167
 func TestPrivileges(t *testing.T) {
 	t.Parallel()
 	c := start(t, migrations.Options{})

@@ -10,6 +10,7 @@ import (
 	"github.com/suparust/suparust/server/internal/mail"
 )
 
+//covers:auth 134 135
 func TestAdminCreateUser(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -67,6 +68,7 @@ func TestAdminCreateUser(t *testing.T) {
 	})
 }
 
+//covers:auth 49 136 137
 func TestAdminUpdateAndDelete(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -128,6 +130,7 @@ func TestAdminUpdateAndDelete(t *testing.T) {
 	f.admin(t, "DELETE", path, nil).refused(t, 404, "user_not_found", "User not found")
 }
 
+//covers:auth 55 132 133 143
 func TestAdminListUsers(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -187,6 +190,7 @@ func TestAdminListUsers(t *testing.T) {
 	f.admin(t, "GET", "/admin/audit?query=x", nil).refused(t, 400, "validation_failed", "Invalid query scope: x")
 }
 
+//covers:auth 98 140
 func TestInvite(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -221,6 +225,7 @@ func TestInvite(t *testing.T) {
 	}
 }
 
+//covers:auth 93 141 142
 func TestGenerateLink(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.RedirectURLs = []string{"https://app.test/*"} })

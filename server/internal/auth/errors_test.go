@@ -11,6 +11,7 @@ import (
 	"github.com/suparust/suparust/server/internal/auth"
 )
 
+//covers:auth 12 13 14 15
 func TestErrorShapes(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -62,6 +63,7 @@ func TestErrorShapes(t *testing.T) {
 	})
 }
 
+//covers:auth 8 9 10 11 73
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -118,6 +120,7 @@ func TestBodies(t *testing.T) {
 	})
 }
 
+//covers:auth 6 7
 func TestRouting(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -156,6 +159,7 @@ func TestRouting(t *testing.T) {
 	f.as(t, u, "GET", "/user/", nil).ok(t, 200)
 }
 
+//covers:auth 59 82 111 123 127 128 129 130 131
 func TestDisabledParts(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -213,6 +217,7 @@ func TestDisabledParts(t *testing.T) {
 	}
 }
 
+//covers:auth 15 81
 func TestIDTokenErrors(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -231,6 +236,7 @@ func TestIDTokenErrors(t *testing.T) {
 		refused(t, 400, "validation_failed", `Custom OIDC provider "x" not allowed`)
 }
 
+//covers:auth 2 17 18 19 20 21 22 23 24
 func TestAuthenticationErrors(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -350,6 +356,8 @@ func TestAuthenticationErrors(t *testing.T) {
 }
 
 // An access token dies with its time, on the server's clock.
+//
+//covers:auth 18 35
 func TestAccessTokenExpires(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.JWTExpiry = time.Minute })
@@ -364,6 +372,7 @@ func TestAccessTokenExpires(t *testing.T) {
 		refused(t, 403, "bad_jwt", "invalid JWT: unable to parse or verify signature, token has invalid claims: token is expired")
 }
 
+//covers:auth 37 56 57 58
 func TestOpenDocuments(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) {

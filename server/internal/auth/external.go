@@ -125,8 +125,9 @@ func (h *Handler) beginExternal(r *http.Request, linkTo string) (string, error) 
 		}
 		return tx.exec("Error creating flow state", `
 			insert into auth.flow_state (id, auth_code, code_challenge, code_challenge_method, provider_type, authentication_method,
-			  invite_token, referrer, oauth_client_state_id, linking_target_id, email_optional, created_at, updated_at)
-			values ($1, $2, $3, $4::text::auth.code_challenge_method, $5, $6, $7, $8, $9::text::uuid, $10::text::uuid, $11, $12, $12)`,
+			  invite_token, referrer, oauth_client_state_id, linking_target_id, email_optional,
+			  provider_access_token, provider_refresh_token, created_at, updated_at)
+			values ($1, $2, $3, $4::text::auth.code_challenge_method, $5, $6, $7, $8, $9::text::uuid, $10::text::uuid, $11, '', '', $12, $12)`,
 			id, nullable(code), nullable(c.Challenge), nullable(c.Method), name, methodOAuth,
 			nullable(invite), h.redirectTarget(r), nullable(state), nullable(linkTo), v.EmailOptional(), tx.now)
 	})

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -46,14 +47,15 @@ func (h *Handler) verifyFactor(w http.ResponseWriter, r *http.Request) error {
 	}
 	challengeID, ok := parseID(p.ChallengeID)
 	if !ok && p.ChallengeID != "" {
-		return badRequest(codeBadJSON, badJSONMessage, "challenge_id is no UUID")
+		return badRequest(codeBadJSON, badJSONMessage, fmt.Sprintf("uuid: incorrect UUID length %d in string %q",
+			len(p.ChallengeID), cleanText(p.ChallengeID, 64)))
 	}
 	a := attempt{caller: c, factor: f, challengeID: challengeID, code: p.Code}
 	fits := func(tx *work) (bool, error) { return tx.judgeAttempt(a) }
 	if h.hooks.on(HookMFAVerification) || f.Type == factorPhone && h.verifiesPhones() {
 		valid, err := h.judgeOutside(r, a)
 		if err != nil {
-			return err
+			return h.dropExpired(r, challengeID, err)
 		}
 		fits = func(tx *work) (bool, error) {
 			_, err := tx.judgeChallenge(f, challengeID)
@@ -78,9 +80,23 @@ func (h *Handler) verifyFactor(w http.ResponseWriter, r *http.Request) error {
 		return tx.notifyFactorEnrolled(c.User, f.Type)
 	})
 	if err != nil {
-		return err
+		return h.dropExpired(r, challengeID, err)
 	}
 	return writeToken(w, res)
+}
+
+// dropExpired removes the challenge that err calls too old: from now on it is
+// an unknown one. It returns err.
+func (h *Handler) dropExpired(r *http.Request, challengeID string, err error) error {
+	if asError(err).Code != codeChallengeExpired {
+		return err
+	}
+	if derr := h.inTx(r, func(tx *work) error {
+		return tx.exec("Database error deleting challenge", `delete from auth.mfa_challenges where id = $1`, challengeID)
+	}); derr != nil {
+		return derr
+	}
+	return err
 }
 
 // judgeOutside judges an attempt before the transaction that it opens the
@@ -150,7 +166,7 @@ func (w *work) judgeChallenge(f Factor, id string) (code string, err error) {
 	case used || ip != peer:
 		return "", unprocessable("mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
 	case w.now.After(created.Add(w.h.cfg.MFA.ChallengeLife)):
-		return "", unprocessable("mfa_challenge_expired",
+		return "", unprocessable(codeChallengeExpired,
 			"MFA challenge %s has expired, verify against another challenge or create a new challenge.", id)
 	}
 	return code, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/suparust/suparust/server/internal/gateway"
 )
 
+//covers:auth 38
 func TestPublicKeys(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/suparust/suparust/server/internal/auth/password"
 )
 
+//covers:auth 74 75 76 77
 func TestPasswordGrant(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Phone.Enabled = true })
@@ -56,6 +57,7 @@ func TestPasswordGrant(t *testing.T) {
 	login(map[string]any{"email": banned.email, "password": goodPassword}).ok(t, 200)
 }
 
+//covers:auth 78
 func TestWeakPasswordIsReportedAtSignIn(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Password.MinLength = 20 })
@@ -68,6 +70,8 @@ func TestWeakPasswordIsReportedAtSignIn(t *testing.T) {
 
 // Users that came with a dump: other hashes sign in, and are stored in today's
 // form afterwards, which is no change of the password.
+//
+//covers:auth 162 163
 func TestForeignHashesAreUpgraded(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -112,6 +116,8 @@ func TestForeignHashesAreUpgraded(t *testing.T) {
 }
 
 // Rows as seeds write them.
+//
+//covers:auth 168
 func TestSeededUsers(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)

@@ -88,7 +88,7 @@ func confirming(c *auth.Config) { c.Email.RequireConfirmation = true }
 // TestSignUpWithConfirmation: the mail's link and its code are two faces of one
 // secret, and either confirms.
 //
-//covers:auth 145 146
+//covers:auth 61 65 66 77 93 95 145 146
 func TestSignUpWithConfirmation(t *testing.T) {
 	t.Parallel()
 	f := start(t, confirming)
@@ -148,6 +148,7 @@ func TestSignUpWithConfirmation(t *testing.T) {
 	})
 }
 
+//covers:auth 4 26 79 90 91 92 95 145
 func TestConfirmationLinks(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) {
@@ -255,6 +256,7 @@ func TestConfirmationLinks(t *testing.T) {
 	})
 }
 
+//covers:auth 94 95
 func TestVerifyRules(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -280,6 +282,7 @@ func TestVerifyRules(t *testing.T) {
 	}
 }
 
+//covers:auth 83 85 86 87 88 89 93 95
 func TestMagicLinksAndRecovery(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -375,6 +378,7 @@ func TestMagicLinksAndRecovery(t *testing.T) {
 	})
 }
 
+//covers:auth 83
 func TestOTPWithConfirmation(t *testing.T) {
 	t.Parallel()
 	f := start(t, confirming)
@@ -392,6 +396,7 @@ func TestOTPWithConfirmation(t *testing.T) {
 	}
 }
 
+//covers:auth 29
 func TestMailFrequency(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Email.MaxFrequency = time.Minute })
@@ -409,6 +414,7 @@ func TestMailFrequency(t *testing.T) {
 	f.post(t, "/otp", map[string]any{"email": u.email}).ok(t, 200)
 }
 
+//covers:auth 145 148
 func TestMailTemplatesAndFixedCodes(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) {

@@ -30,6 +30,7 @@ func totp(t testing.TB, secret string, now time.Time) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:at+4])&0x7fffffff%1000000)
 }
 
+//covers:auth 34 54 110 114 115 116 117 118 119 120
 func TestSecondFactor(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -88,6 +89,8 @@ func TestSecondFactor(t *testing.T) {
 	f.clock.advance(301 * time.Second)
 	verify(u, id, challenge.text("id"), totp(t, secret, now())).refused(t, 422, "mfa_challenge_expired",
 		"MFA challenge "+challenge.text("id")+" has expired, verify against another challenge or create a new challenge.")
+	verify(u, id, challenge.text("id"), totp(t, secret, now())).refused(t, 422, "mfa_factor_not_found", "MFA factor with the provided challenge ID not found")
+	verify(u, id, "x", "000000").refused(t, 400, "bad_json", `Could not parse request body as JSON: uuid: incorrect UUID length 1 in string "x"`)
 	challenge = f.as(t, u, "POST", "/factors/"+id+"/challenge", map[string]any{}).ok(t, 200)
 
 	r = verify(u, id, challenge.text("id"), totp(t, secret, now())).ok(t, 200)
@@ -128,6 +131,7 @@ func TestSecondFactor(t *testing.T) {
 	}
 }
 
+//covers:auth 115 116
 func TestFactorLimitsAndExpiry(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.MFA.MaxFactors = 2 })
@@ -153,6 +157,7 @@ func TestFactorLimitsAndExpiry(t *testing.T) {
 	off.as(t, u, "POST", "/factors/"+u.id+"/challenge", nil).refused(t, 422, "mfa_totp_verify_not_enabled", "MFA verification is disabled for TOTP")
 }
 
+//covers:auth 138 139
 func TestAdminFactors(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)

@@ -18,6 +18,7 @@ const (
 	notFound    = "Invalid Refresh Token: Refresh Token Not Found"
 )
 
+//covers:auth 34 36 41
 func TestRefreshRotates(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -50,6 +51,7 @@ func TestRefreshRotates(t *testing.T) {
 	}
 }
 
+//covers:auth 45
 func TestRefreshRefused(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -68,6 +70,8 @@ func TestRefreshRefused(t *testing.T) {
 
 // The parent of the active token may be used again at any time: the client did
 // not get, or not keep, the answer.
+//
+//covers:auth 42 44
 func TestParentOfActiveIsReusable(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Sessions.ReuseInterval = -1 })
@@ -94,6 +98,7 @@ func TestParentOfActiveIsReusable(t *testing.T) {
 	}
 }
 
+//covers:auth 43 44
 func TestReuseInterval(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -123,6 +128,7 @@ func TestReuseWithoutRevocation(t *testing.T) {
 	f.refresh(t, last).ok(t, 200)
 }
 
+//covers:auth 46
 func TestConcurrentRefreshes(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -224,6 +230,7 @@ func TestRefreshGivesUpOnALockedRow(t *testing.T) {
 	f.refresh(t, u.refresh).ok(t, 200)
 }
 
+//covers:auth 47
 func TestSessionLimits(t *testing.T) {
 	t.Parallel()
 	t.Run("timebox", func(t *testing.T) {
@@ -266,6 +273,7 @@ func TestSessionLimits(t *testing.T) {
 	})
 }
 
+//covers:auth 21 100
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)

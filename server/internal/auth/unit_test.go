@@ -107,6 +107,7 @@ func FuzzRefreshTokenForm(f *testing.F) {
 	})
 }
 
+//covers:auth 67
 func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{
 		"A.b+c@Example.COM": "a.b+c@example.com", "a@localhost": "a@localhost", "o'hara@x-y.io": "o'hara@x-y.io",
@@ -138,6 +139,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+//covers:auth 27
 func TestRedirects(t *testing.T) {
 	patterns, err := parseRedirects([]string{
 		"https://*.example.com/**", "https://app.io/*/cb", "myapp://callback", "https://x.io/a?c", "https://[ab].net/", "https://{one,two}.org/",
@@ -212,6 +214,7 @@ func FuzzGlob(f *testing.F) {
 	})
 }
 
+//covers:auth 26
 func TestRedirectTargetOrder(t *testing.T) {
 	h := &Handler{cfg: Config{SiteURL: "http://localhost:3000"}}
 	r := httptest.NewRequest("POST", "/otp?redirect_to=http://localhost:3000/query", nil)
@@ -233,6 +236,7 @@ func TestRedirectTargetOrder(t *testing.T) {
 	}
 }
 
+//covers:auth 161
 func TestStrength(t *testing.T) {
 	h := &Handler{cfg: Config{Password: PasswordConfig{MinLength: 8, RequiredCharacters: []string{"abc", "123"}}}}
 	for _, c := range []struct {
@@ -324,6 +328,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+//covers:auth 12
 func TestVersionHeader(t *testing.T) {
 	for value, want := range map[string]bool{
 		"": false, "2023-12-31": false, "2024-01-01": true, "2025-06-30": true, "yesterday": false, "2024-13-01": false,

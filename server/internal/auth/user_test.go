@@ -9,6 +9,7 @@ import (
 	"github.com/suparust/suparust/server/internal/mail"
 )
 
+//covers:auth 36 101 102 103
 func TestUpdateMetadata(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -35,6 +36,7 @@ func TestUpdateMetadata(t *testing.T) {
 	f.as(t, u, "PUT", "/user", map[string]any{}).ok(t, 200)
 }
 
+//covers:auth 49 104
 func TestUpdatePassword(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil)
@@ -60,6 +62,7 @@ func TestUpdatePassword(t *testing.T) {
 	}
 }
 
+//covers:auth 105
 func TestPasswordNeedsTheCurrentOne(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Password.RequireCurrent = true })
@@ -76,6 +79,7 @@ func TestPasswordNeedsTheCurrentOne(t *testing.T) {
 	f.as(t, user{token: r.text("access_token")}, "PUT", "/user", map[string]any{"password": "a third one"}).ok(t, 200)
 }
 
+//covers:auth 99 104
 func TestReauthentication(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.Password.RequireReauthentication, c.JWTExpiry = true, 100*time.Hour })
@@ -104,6 +108,7 @@ func TestReauthentication(t *testing.T) {
 	f.as(t, user{token: token}, "GET", "/reauthenticate", nil).refused(t, 422, "email_not_confirmed", "Please verify your email first.")
 }
 
+//covers:auth 93 96 106 107
 func TestUpdateEmail(t *testing.T) {
 	t.Parallel()
 	t.Run("one confirmation suffices with autoconfirm", func(t *testing.T) {
@@ -189,7 +194,7 @@ func TestUpdateEmail(t *testing.T) {
 // TestPhones: numbers are signed up, confirmed and changed by codes; those with a
 // fixed code are sent none.
 //
-//covers:auth 153
+//covers:auth 68 84 93 107 109 153
 func TestPhones(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) {
@@ -251,6 +256,7 @@ func TestPhones(t *testing.T) {
 	}
 }
 
+//covers:auth 112 113
 func TestIdentities(t *testing.T) {
 	t.Parallel()
 	f := start(t, func(c *auth.Config) { c.ManualLinking, c.Phone.Enabled = true, true })

@@ -209,10 +209,7 @@ func (h *Handler) newPassword(r *http.Request, c *caller, p updateParams) (hash 
 func (w *work) changeEmail(u *User, p updateParams) error {
 	if u.IsAnonymous && !w.h.cfg.Email.RequireConfirmation {
 		w.audit(u, auditModified, nil)
-		if err := w.moveEmail(u, p.Email); err != nil {
-			return err
-		}
-		return w.setProviders(u.ID)
+		return w.moveEmail(u, p.Email) // app_metadata names the provider from a verification on
 	}
 	if err := w.startFlow(p.challenge, u.ID, methodEmailChange, methodEmailChange); err != nil {
 		return err
@@ -225,10 +222,7 @@ func (w *work) changeEmail(u *User, p updateParams) error {
 func (w *work) changePhone(u *User, p updateParams) error {
 	if !w.h.cfg.Phone.RequireConfirmation {
 		w.audit(u, auditModified, nil)
-		if err := w.movePhone(u, p.Phone); err != nil {
-			return err
-		}
-		return w.setProviders(u.ID)
+		return w.movePhone(u, p.Phone)
 	}
 	_, err := w.sendPhoneCode(u, codePhoneChange, p.Phone, p.Channel)
 	return err

@@ -32,6 +32,8 @@ func demo(t testing.TB) Keys {
 
 // The keys of the platform's local stack are committed in apps' .env files:
 // ours are theirs, byte for byte.
+//
+//covers:auth 1
 func TestDemoKeys(t *testing.T) {
 	k := demo(t)
 	const head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
@@ -225,6 +227,7 @@ func serve(t *testing.T, keys Keys, r *http.Request) (*httptest.ResponseRecorder
 	return w, creds, seen
 }
 
+//covers:auth 2 3
 func TestCredentials(t *testing.T) {
 	k := demo(t)
 	user := sign(t, jwt.SigningMethodHS256, []byte(k.JWTSecret), "", jwt.MapClaims{"role": "authenticated", "sub": "u"})

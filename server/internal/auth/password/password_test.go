@@ -58,6 +58,7 @@ func TestHashIsArgon2idInPHCForm(t *testing.T) {
 	}
 }
 
+//covers:auth 162
 func TestVerifyForeignHashes(t *testing.T) {
 	bc, err := bcrypt.GenerateFromPassword([]byte("pässword"), bcrypt.MinCost)
 	if err != nil {
@@ -123,6 +124,7 @@ func TestBcryptMode(t *testing.T) {
 	}
 }
 
+//covers:auth 162
 func TestUnknownForms(t *testing.T) {
 	const salt, sum = "c29tZXNhbHQ", "RdescudvJCsgt3ub+b4dWRWJTmaaJObG"
 	for _, hash := range []string{

@@ -1,0 +1,259 @@
+package auth_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/password"
+	"github.com/suparust/suparust/server/internal/mail"
+)
+
+// What an app reads in a token and around it, with the types of each.
+//
+//covers:auth 33 39
+func TestTokenMembers(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	kinds := func(m map[string]any) map[string]string {
+		out := map[string]string{}
+		for k, v := range m {
+			out[k] = fmt.Sprintf("%T", v)
+		}
+		return out
+	}
+	claimKinds := map[string]string{
+		"iss": "string", "sub": "string", "aud": "string", "exp": "float64", "iat": "float64", "email": "string", "phone": "string",
+		"app_metadata": "map[string]interface {}", "user_metadata": "map[string]interface {}", "role": "string", "aal": "string",
+		"amr": "[]interface {}", "session_id": "string", "is_anonymous": "bool",
+	}
+	answerKinds := map[string]string{
+		"access_token": "string", "token_type": "string", "expires_in": "float64", "expires_at": "float64", "refresh_token": "string",
+		"user": "map[string]interface {}",
+	}
+	u := f.signUp(t, "members@example.com")
+	for name, r := range map[string]*response{
+		"sign-up":   f.post(t, "/signup", map[string]any{"email": "more@example.com", "password": goodPassword, "data": map[string]any{"a": 1}}),
+		"anonymous": f.post(t, "/signup", map[string]any{}),
+		"refresh":   f.refresh(t, u.refresh),
+	} {
+		r.ok(t, 200)
+		if got := kinds(r.body); fmt.Sprint(got) != fmt.Sprint(answerKinds) {
+			t.Errorf("%s: the answer has %v", name, got)
+		}
+		c := claims(t, r.text("access_token"))
+		if got := kinds(c); fmt.Sprint(got) != fmt.Sprint(claimKinds) {
+			t.Errorf("%s: the token has %v", name, got)
+		}
+		if entry, ok := c["amr"].([]any)[0].(map[string]any); !ok || fmt.Sprint(kinds(entry)) != "map[method:string timestamp:float64]" {
+			t.Errorf("%s: amr %v", name, c["amr"])
+		}
+		if fmt.Sprint(c["user_metadata"], c["app_metadata"]) != fmt.Sprint(r.at("user.user_metadata"), r.at("user.app_metadata")) {
+			t.Errorf("%s: metadata of the token %v, of the user %v", name, c["user_metadata"], r.at("user.user_metadata"))
+		}
+	}
+}
+
+// Browsers ask first, and scripts read only what is exposed.
+//
+//covers:auth 25
+func TestBrowsers(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	r := f.do(t, request{method: "OPTIONS", path: "/token?grant_type=password", token: "none", header: map[string]string{"Origin": "https://app.test",
+		"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apikey,authorization,content-type,x-client-info,x-supabase-api-version"}})
+	allowed := strings.ToLower(r.header.Get("Access-Control-Allow-Headers"))
+	for _, name := range []string{"authorization", "apikey", "content-type", "x-client-info", "x-supabase-api-version", "accept", "prefer"} {
+		if !strings.Contains(allowed, name) {
+			t.Errorf("%s is not allowed: %s", name, allowed)
+		}
+	}
+	if methods := r.header.Get("Access-Control-Allow-Methods"); r.status/100 != 2 || !strings.Contains(methods, "DELETE") || !strings.Contains(methods, "PUT") || !strings.Contains(methods, "POST") {
+		t.Errorf("preflight: %d %v", r.status, r.header)
+	}
+	for _, q := range []request{
+		{path: "/settings", header: map[string]string{"Origin": "https://app.test"}},
+		{path: "/user", token: "none", header: map[string]string{"Origin": "https://app.test"}},
+	} {
+		r := f.do(t, q)
+		exposed := strings.ToLower(strings.Join(r.header.Values("Access-Control-Expose-Headers"), ","))
+		for _, name := range []string{"x-total-count", "link", "x-supabase-api-version"} {
+			if !strings.Contains(exposed, name) {
+				t.Errorf("%s: %s is not exposed: %s", q.path, name, exposed)
+			}
+		}
+		if got := r.header.Get("Access-Control-Allow-Origin"); got != "*" && got != "https://app.test" {
+			t.Errorf("%s: origin %q", q.path, got)
+		}
+	}
+}
+
+// Each type of what can be sent again: the new code counts, the old one does
+// not.
+//
+//covers:auth 89 95
+func TestResend(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) {
+		confirming(c)
+		c.Phone.Enabled, c.Phone.RequireConfirmation, c.Phone.MaxFrequency = true, true, -1
+	})
+	verify := func(kind, by, address, code string) *response {
+		return f.post(t, "/verify", map[string]any{"type": kind, by: address, "token": code})
+	}
+	again := func(kind, by, address, to string) string {
+		t.Helper()
+		old := codeIn(t, f.mailFor(t, to))
+		f.post(t, "/resend", map[string]any{"type": kind, by: address}).ok(t, 200)
+		next := codeIn(t, f.mailFor(t, to))
+		if next == old {
+			t.Fatalf("%s: the code is the old one", kind)
+		}
+		verify(kind, by, to, old).refused(t, 403, "otp_expired", "Token has expired or is invalid")
+		return next
+	}
+	f.post(t, "/signup", map[string]any{"email": "a@example.com", "password": goodPassword}).ok(t, 200)
+	u := user{token: verify("signup", "email", "a@example.com", again("signup", "email", "a@example.com", "a@example.com")).ok(t, 200).text("access_token")}
+
+	f.as(t, u, "PUT", "/user", map[string]any{"email": "b@example.com"}).ok(t, 200)
+	next := again("email_change", "email", "a@example.com", "b@example.com")
+	verify("email_change", "email", "a@example.com", codeIn(t, f.mailFor(t, "a@example.com"))).ok(t, 200)
+	if r := verify("email_change", "email", "b@example.com", next).ok(t, 200); r.text("user.email") != "b@example.com" {
+		t.Errorf("changed: %s", r.raw)
+	}
+
+	f.post(t, "/signup", map[string]any{"phone": "15550100", "password": goodPassword}).ok(t, 200)
+	u.token = verify("sms", "phone", "15550100", again("sms", "phone", "15550100", "15550100")).ok(t, 200).text("access_token")
+	f.as(t, u, "PUT", "/user", map[string]any{"phone": "15550101"}).ok(t, 200)
+	if r := verify("phone_change", "phone", "15550101", again("phone_change", "phone", "15550100", "15550101")).ok(t, 200); r.text("user.phone") != "15550101" {
+		t.Errorf("changed: %s", r.raw)
+	}
+	before := len(f.box.List(mail.Filter{}))
+	for _, body := range []map[string]any{
+		{"type": "signup", "email": "b@example.com"}, {"type": "email_change", "email": "b@example.com"},
+		{"type": "sms", "phone": "15550101"}, {"type": "phone_change", "phone": "15550101"}, {"type": "sms", "phone": "15559999"},
+	} {
+		if r := f.post(t, "/resend", body).ok(t, 200); r.raw != "{}" {
+			t.Errorf("%v: %s", body, r.raw)
+		}
+	}
+	if got := len(f.box.List(mail.Filter{})); got != before {
+		t.Errorf("%d mails and texts where nothing is pending", got-before)
+	}
+}
+
+// One code that is used takes every other one with it.
+//
+//covers:auth 97
+func TestVerifyingClearsTheOthers(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	u := f.signUp(t, "clear@example.com")
+	f.as(t, u, "PUT", "/user", map[string]any{"email": "next@example.com"}).ok(t, 200)
+	change := f.link(t, "next@example.com")
+	f.as(t, u, "GET", "/reauthenticate", nil).ok(t, 200)
+	f.post(t, "/otp", map[string]any{"email": u.email}).ok(t, 200)
+	if n := f.value(t, "select count(*) from auth.one_time_tokens"); n != "4" {
+		t.Fatalf("%s codes are pending", n)
+	}
+	f.post(t, "/verify", map[string]any{"type": "email", "email": u.email, "token": codeIn(t, f.mailFor(t, u.email))}).ok(t, 200)
+	if n := f.value(t, "select count(*) from auth.one_time_tokens"); n != "0" {
+		t.Errorf("%s codes are left", n)
+	}
+	if got := fragment(t, f.follow(t, change)).Get("error_code"); got != "otp_expired" {
+		t.Errorf("the link of the change is still good: %q", got)
+	}
+}
+
+// Every flow leaves its entry.
+//
+//covers:auth 170
+func TestAuditActions(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.ManualLinking = true })
+	last := ""
+	entry := func(want string) {
+		t.Helper()
+		got := f.value(t, `select string_agg(concat_ws('/', payload->>'log_type', payload->>'action', payload->>'actor_username'), ' ' order by payload->>'action')
+			from auth.audit_log_entries`)
+		if got != want {
+			t.Errorf("after %s\n got %s\nwant %s", last, got, want)
+		}
+		f.exec(t, "delete from auth.audit_log_entries")
+	}
+	do := func(name string, r *response, status int) *response {
+		t.Helper()
+		last = name
+		return r.ok(t, status)
+	}
+	u := f.signUp(t, "log@example.com")
+	entry("account/login/log@example.com team/user_signedup/log@example.com")
+	do("a sign-in", f.post(t, "/token?grant_type=password", map[string]any{"email": u.email, "password": u.password}), 200)
+	entry("account/login/log@example.com")
+	do("a repeated sign-up", f.post(t, "/signup", map[string]any{"email": u.email, "password": u.password}), 422)
+	entry("user/user_repeated_signup/log@example.com")
+	do("a refresh", f.refresh(t, u.refresh), 200)
+	entry("token/token_refreshed/log@example.com token/token_revoked/log@example.com")
+	do("a recovery", f.post(t, "/recover", map[string]any{"email": u.email}), 200)
+	entry("user/user_recovery_requested/log@example.com")
+	do("a nonce", f.as(t, u, "GET", "/reauthenticate", nil), 200)
+	entry("user/user_reauthenticate_requested/log@example.com")
+	do("a new password", f.as(t, u, "PUT", "/user", map[string]any{"password": "another one"}), 200)
+	entry("user/user_modified/log@example.com user/user_updated_password/log@example.com")
+
+	factor := do("a factor", f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "totp"}), 200)
+	entry("factor/factor_in_progress/log@example.com")
+	path := "/factors/" + factor.text("id")
+	challenge := do("a challenge", f.as(t, u, "POST", path+"/challenge", nil), 200)
+	entry("factor/challenge_created/log@example.com")
+	r := do("a verification", f.as(t, u, "POST", path+"/verify", map[string]any{"challenge_id": challenge.text("id"), "code": totp(t, factor.text("totp.secret"), f.clock.now())}), 200)
+	entry("token/token_revoked/log@example.com factor/verification_attempted/log@example.com")
+	u.token = r.text("access_token")
+	do("an unenrolment", f.as(t, u, "DELETE", path, nil), 200)
+	entry("factor/factor_unenrolled/log@example.com")
+
+	identity := "5f2f5a4e-0000-4000-8000-000000000000"
+	f.exec(t, `insert into auth.identities (id, user_id, provider, provider_id, identity_data) values ($1, $2, 'google', 'g', '{"sub":"g","email":"log@example.com"}')`, identity, u.id)
+	do("an unlinking", f.as(t, u, "DELETE", "/user/identities/"+identity, nil), 200)
+	entry("user/identity_unlinked/log@example.com")
+	do("a sign-out", f.as(t, u, "POST", "/logout", nil), 204)
+	entry("account/logout/log@example.com")
+	do("an invitation", f.admin(t, "POST", "/invite", map[string]any{"email": "guest@example.com"}), 200)
+	entry("team/user_invited/service_role")
+	do("a change by an admin", f.admin(t, "PUT", "/admin/users/"+u.id, map[string]any{"role": "x"}), 200)
+	entry("user/user_modified/service_role")
+	do("a deletion", f.admin(t, "DELETE", "/admin/users/"+u.id, nil), 200)
+	entry("team/user_deleted/service_role")
+}
+
+// Who asks with an unknown address waits as long as who asks with a wrong
+// password: the time does not tell which addresses are registered.
+//
+//covers:auth 164
+func TestUnknownUsersTakeAsLong(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Password.Cost = password.Cost{Memory: 16 << 10, Time: 12, Threads: 1} })
+	known := f.signUp(t, "known@example.com").email
+	f.admin(t, "POST", "/admin/users", map[string]any{"phone": "15550100", "email": "bare@example.com"}).ok(t, 200)
+	f.exec(t, "update auth.users set encrypted_password = '' where email = 'bare@example.com'")
+	fastest := func(email string) time.Duration {
+		var times []time.Duration
+		for range 5 {
+			begin := time.Now()
+			f.post(t, "/token?grant_type=password", map[string]any{"email": email, "password": "a wrong one"}).
+				refused(t, 400, "invalid_credentials", "Invalid login credentials")
+			times = append(times, time.Since(begin))
+		}
+		return slices.Min(times)
+	}
+	fastest("warm@example.com")
+	wrong := fastest(known)
+	for _, email := range []string{"unknown@example.com", "bare@example.com"} {
+		if got := fastest(email); got < wrong/2 || got > wrong*2 {
+			t.Errorf("%s takes %v, a wrong password %v", email, got, wrong)
+		}
+	}
+}
