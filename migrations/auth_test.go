@@ -162,3 +162,15 @@ func TestStrictPostgres(t *testing.T) {
 		t.Error("without the option postgres does not get SUPERUSER back")
 	}
 }
+
+// TestAuthVersions: a database that was ours can be another server's, and need
+// not be migrated by it.
+//
+//covers:auth 171
+func TestAuthVersions(t *testing.T) {
+	t.Parallel()
+	c := start(t, migrations.Options{}).connect(t, "supabase_admin")
+	if got := c.one(`select count(*), count(distinct version), min(version), max(version), bool_and(version ~ '^(00|[0-9]{14})$') from auth.schema_migrations`); got != "70 | 70 | 00 | 20260625000000 | t" {
+		t.Errorf("versions: %s", got)
+	}
+}

@@ -257,3 +257,39 @@ func TestUnknownUsersTakeAsLong(t *testing.T) {
 		}
 	}
 }
+
+// Texts to one number keep their distance, sign-ups and changes of the number
+// as well.
+//
+//covers:auth 30
+func TestTextFrequency(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) {
+		c.Phone.Enabled, c.Phone.RequireConfirmation, c.Phone.MaxFrequency = true, true, time.Minute
+	})
+	const message = "For security purposes, you can only request this after %d seconds."
+	soon := func(r *response) {
+		t.Helper()
+		if r.status != 429 || r.text("code") != "over_sms_send_rate_limit" ||
+			r.text("message") != fmt.Sprintf(message, 49) && r.text("message") != fmt.Sprintf(message, 50) {
+			t.Errorf("%d %s", r.status, r.raw)
+		}
+	}
+	signUp := map[string]any{"phone": "15550100", "password": goodPassword}
+	f.post(t, "/signup", signUp).ok(t, 200)
+	f.clock.advance(10 * time.Second)
+	soon(f.post(t, "/signup", signUp))
+	soon(f.post(t, "/otp", map[string]any{"phone": "15550100"}))
+	soon(f.post(t, "/resend", map[string]any{"type": "sms", "phone": "15550100"}))
+	if n := len(f.box.List(mail.Filter{})); n != 1 {
+		t.Errorf("%d texts", n)
+	}
+	f.post(t, "/otp", map[string]any{"phone": "15550111"}).ok(t, 200) // another number does not wait
+	f.clock.advance(50 * time.Second)
+	f.post(t, "/otp", map[string]any{"phone": "15550100"}).ok(t, 200)
+	r := f.post(t, "/verify", map[string]any{"type": "sms", "phone": "15550100", "token": codeIn(t, f.mailFor(t, "15550100"))}).ok(t, 200)
+	u := user{token: r.text("access_token")}
+	f.as(t, u, "PUT", "/user", map[string]any{"phone": "15550122"}).ok(t, 200)
+	f.clock.advance(10 * time.Second)
+	soon(f.as(t, u, "PUT", "/user", map[string]any{"phone": "15550133"}))
+}

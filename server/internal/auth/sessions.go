@@ -66,7 +66,8 @@ func (s *Session) AMR() []amrEntry {
 
 func (s *Session) isRecovery() bool {
 	for _, a := range s.AMR() {
-		if a.Method == methodRecovery {
+		switch a.Method {
+		case methodOTP, methodMagicLink, methodRecovery: // who reads the mail may set a password
 			return true
 		}
 	}

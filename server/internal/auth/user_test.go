@@ -77,6 +77,30 @@ func TestPasswordNeedsTheCurrentOne(t *testing.T) {
 	code := f.follow(t, f.link(t, u.email)).Query().Get("code")
 	r := f.post(t, "/token?grant_type=pkce", map[string]any{"auth_code": code, "code_verifier": verifier}).ok(t, 200)
 	f.as(t, user{token: r.text("access_token")}, "PUT", "/user", map[string]any{"password": "a third one"}).ok(t, 200)
+	// who was invited has one that nobody knows
+	f.admin(t, "POST", "/invite", map[string]any{"email": "guest@example.com"}).ok(t, 200)
+	v := fragment(t, f.follow(t, f.link(t, "guest@example.com")))
+	f.as(t, user{token: v.Get("access_token")}, "PUT", "/user", map[string]any{"password": "my own one"}).ok(t, 200)
+	f.as(t, f.signIn(t, user{email: "guest@example.com", password: "my own one"}), "PUT", "/user", map[string]any{"password": "another one"}).
+		refused(t, 400, "current_password_required", message)
+}
+
+// A new password ends a pending change of the address, and with it the wait
+// for the next mail.
+//
+//covers:auth 29
+func TestPasswordEndsTheWait(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Email.MaxFrequency = time.Minute })
+	u := f.signUp(t, "wait@example.com")
+	put := func(body map[string]any) *response { return f.as(t, u, "PUT", "/user", body) }
+	put(map[string]any{"email": "one@example.com"}).ok(t, 200)
+	if r := put(map[string]any{"email": "two@example.com"}); r.status != 429 || r.text("code") != "over_email_send_rate_limit" {
+		t.Errorf("at once: %d %s", r.status, r.raw)
+	}
+	if r := put(map[string]any{"email": "two@example.com", "password": "another one"}).ok(t, 200); r.text("new_email") != "two@example.com" {
+		t.Errorf("with a password: %s", r.raw)
+	}
 }
 
 //covers:auth 99 104

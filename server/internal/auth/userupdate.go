@@ -69,6 +69,9 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 			if err := tx.notifyPasswordChanged(u); err != nil {
 				return err
 			}
+			if u, err = tx.reload(u.ID); err != nil { // the change has ended what was pending
+				return err
+			}
 		}
 		if p.Data != nil {
 			if err := tx.mergeMetadata(u.ID, userMetadata, p.Data); err != nil {
