@@ -65,20 +65,25 @@ func (c *call) createBucket() error {
 	if err := limits.check(c.h.limit); err != nil {
 		return err
 	}
+	if err := c.insertBucket(id, name, public, limits); err != nil {
+		return err
+	}
+	return writeJSON(c.w, struct {
+		Name string `json:"name"`
+	}{name})
+}
+
+// insertBucket makes the row of a bucket under the caller's role.
+func (c *call) insertBucket(id, name string, public bool, limits bucketLimits) error {
 	owner := c.owner()
-	_, err = c.query(c.ctx(), c.asUser(), sql(
+	_, err := c.query(c.ctx(), c.asUser(), sql(
 		`insert into storage.buckets (id, name, owner, owner_id, public, file_size_limit, allowed_mime_types, type)
 		 values ($1, $2, $3, $4, $5, $6, $7, 'STANDARD')`,
 		id, name, ownerUUID(owner), owner, public, limits.size, limits.mime))
 	if isState(err, pgUniqueViolation) {
 		return withCause(errDuplicate("BucketAlreadyExists"), err)
 	}
-	if err != nil {
-		return err
-	}
-	return writeJSON(c.w, struct {
-		Name string `json:"name"`
-	}{name})
+	return err
 }
 
 // ownerUUID is the value of an owner column: a subject that is a UUID.
@@ -229,10 +234,18 @@ func (c *call) updateBucket() error {
 }
 
 func (c *call) deleteBucket() error {
+	if err := c.removeBucket(); err != nil {
+		return err
+	}
+	return writeJSON(c.w, message{"Successfully deleted"})
+}
+
+// removeBucket deletes the bucket of the path, which must be empty.
+func (c *call) removeBucket() error {
 	if !storable(c.bucket) {
 		return errNoSuchBucket()
 	}
-	err := c.h.db.Tx(c.ctx(), c.asService(), func(tx *session.Tx) error {
+	return c.h.db.Tx(c.ctx(), c.asService(), func(tx *session.Tx) error {
 		var id string
 		var used bool
 		err := tx.QueryRow(c.ctx(), `select id from storage.buckets where id = $1 for update`, c.bucket).Scan(&id)
@@ -261,10 +274,6 @@ func (c *call) deleteBucket() error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return writeJSON(c.w, message{"Successfully deleted"})
 }
 
 // emptyBatch is how many objects one transaction of emptyBucket deletes.

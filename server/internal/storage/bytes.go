@@ -49,7 +49,8 @@ func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 		Orphans: func(ctx context.Context, versions []string) ([]string, error) {
 			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
 				`select v from unnest($1::text[]) v
-				 where not exists (select from storage.objects o where o.version = v)`, versions))
+				 where not exists (select from storage.objects o where o.version = v)
+				   and not exists (select from storage.s3_multipart_uploads_parts p where p.id = v::uuid)`, versions))
 			if err != nil {
 				return nil, err
 			}

@@ -37,6 +37,9 @@ type call struct {
 	token    string
 	claims   *gateway.Claims
 	headers  []byte // as JSON, made when first asked for
+
+	s3         *s3Caller    // of a request of the S3 protocol
+	formLength *lengthRange // that its form's policy asks for
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }

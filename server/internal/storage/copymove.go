@@ -67,39 +67,65 @@ func (c *call) copyObject() error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	version := uuid.NewString()
-	source, err := c.copyBytes(t, version)
+	change := metadataChange{keep: keep, user: headerMetadata(c.r.Header.Get("X-Metadata")), set: map[string]string{}}
+	if override != nil {
+		for _, name := range []string{"cacheControl", "mimetype"} {
+			if override.has(name) {
+				change.set[name] = override.text(name)
+			}
+		}
+	}
+	o, err := c.copyTo(t, change, c.wantsUpsert(), nil)
 	if err != nil {
 		return err
 	}
+	return writeJSON(c.w, copied{Key: t.toBucket + "/" + t.key, ID: o.ID, object: *o})
+}
+
+// metadataChange says what becomes of the source's metadata in a copy.
+type metadataChange struct {
+	keep bool              // all of it
+	user []byte            // in the place of the source's user metadata
+	drop []string          // what is left out
+	set  map[string]string // what is replaced
+}
+
+// copyTo makes the copy under the caller's role. allowed, when not nil, judges
+// the source before anything is written.
+func (c *call) copyTo(t target, change metadataChange, upsert bool, allowed func(*found) error) (*object, error) {
+	version := uuid.NewString()
+	source, err := c.copyBytes(t, version, allowed)
+	if err != nil {
+		return nil, err
+	}
 	row := newRow{bucket: t.toBucket, key: t.key, version: version, owner: c.owner(), user: source.user}
-	if !keep {
-		row.user = headerMetadata(c.r.Header.Get("X-Metadata"))
+	if !change.keep {
+		row.user = change.user
 	}
 	if string(row.user) == "null" {
 		row.user = nil
 	}
 	err = func() error {
-		if row.metadata, err = c.copiedMetadata(source.raw, override, keep); err != nil {
+		if row.metadata, err = c.copiedMetadata(source.raw, change); err != nil {
 			return err
 		}
-		return c.mayWrite(c.asUser(), row, c.wantsUpsert())
+		return c.mayWrite(c.asUser(), row, upsert)
 	}()
 	if err != nil {
 		c.removeBytes(version)
-		return err
+		return nil, err
 	}
-	done, err := c.write(row, c.wantsUpsert(), " returning "+objectColumns)
+	done, err := c.write(row, upsert, " returning "+objectColumns)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o := readObject(done)
-	return writeJSON(c.w, copied{Key: t.toBucket + "/" + t.key, ID: o.ID, object: o})
+	return &o, nil
 }
 
 // copyBytes finds the source under the caller's role and gives its bytes the
 // new version as well.
-func (c *call) copyBytes(t target, version string) (*found, error) {
+func (c *call) copyBytes(t target, version string, allowed func(*found) error) (*found, error) {
 	const tries = 3
 	for try := 1; ; try++ {
 		source, err := c.findAs(c.asUser(), t.bucket, t.source)
@@ -108,6 +134,11 @@ func (c *call) copyBytes(t target, version string) (*found, error) {
 		}
 		if source == nil {
 			return nil, errNoSuchKey()
+		}
+		if allowed != nil {
+			if err := allowed(source); err != nil {
+				return nil, err
+			}
 		}
 		err = c.h.blobs.Copy(c.ctx(), source.version, version)
 		if err == nil {
@@ -123,7 +154,7 @@ func (c *call) copyBytes(t target, version string) (*found, error) {
 }
 
 // copiedMetadata is the source's metadata with what the request replaces.
-func (c *call) copiedMetadata(source []byte, override *fields, keep bool) ([]byte, error) {
+func (c *call) copiedMetadata(source []byte, change metadataChange) ([]byte, error) {
 	m := map[string]json.RawMessage{}
 	if source != nil {
 		if err := json.Unmarshal(source, &m); err != nil {
@@ -135,12 +166,13 @@ func (c *call) copiedMetadata(source []byte, override *fields, keep bool) ([]byt
 		m[name] = raw
 		return err
 	}
-	if !keep && override != nil {
-		for _, name := range []string{"cacheControl", "mimetype"} {
-			if override.has(name) {
-				if err := set(name, override.text(name)); err != nil {
-					return nil, err
-				}
+	if !change.keep {
+		for _, name := range change.drop {
+			delete(m, name)
+		}
+		for name, value := range change.set {
+			if err := set(name, value); err != nil {
+				return nil, err
 			}
 		}
 	}

@@ -9,6 +9,14 @@ import (
 )
 
 func (c *call) deleteObject() error {
+	if err := c.removeObject(); err != nil {
+		return err
+	}
+	return writeJSON(c.w, message{"Successfully deleted"})
+}
+
+// removeObject deletes the object of the path and its bytes.
+func (c *call) removeObject() error {
 	if err := checkKey(c.key); err != nil {
 		return err
 	}
@@ -43,7 +51,7 @@ func (c *call) deleteObject() error {
 	if version != nil {
 		c.removeBytes(*version)
 	}
-	return writeJSON(c.w, message{"Successfully deleted"})
+	return nil
 }
 
 // deleteBatch is how many objects one transaction deletes.

@@ -50,13 +50,18 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest
 	}
 	if e.Status >= 500 {
-		h.log.LogAttrs(r.Context(), slog.LevelError, "a storage request failed",
-			slog.String("req_id", gateway.RequestID(r.Context())), slog.String("code", e.Code), slog.Any("error", err))
+		h.logFailure(r.Context(), e, err)
 	}
 	body := errorBody{StatusCode: fmt.Sprint(e.Status), Error: e.Name, Message: e.Message, Code: e.Code}
 	if err := httpx.WriteJSONType(w, status, jsonType, body); err != nil {
 		h.log.Error("an error answer could not be written", "error", err)
 	}
+}
+
+// logFailure tells the log what the answer does not: why the server failed.
+func (h *Handler) logFailure(ctx context.Context, e *Error, err error) {
+	h.log.LogAttrs(ctx, slog.LevelError, "a storage request failed",
+		slog.String("req_id", gateway.RequestID(ctx)), slog.String("code", e.Code), slog.Any("error", err))
 }
 
 // toError turns any error into an answer.

@@ -24,14 +24,20 @@ func isForm(r *http.Request) bool {
 // form is a multipart body read up to its file.
 type form struct {
 	fields map[string]string
+	twice  string // a field that came more than once
 	file   io.Reader
 	mime   string // of the file part; "" when a field gives it
+
+	filename string // of the file part
 }
 
-// readForm reads the fields of a form up to its first file, whatever the name
+// readForm reads an upload's form.
+func readForm(r *http.Request) (*form, error) { return readFormOf(r, maxFormFields) }
+
+// readFormOf reads the fields of a form up to its first file, whatever the name
 // of the file's field. Memory is bounded by the limits on fields; the file is
 // left to be read.
-func readForm(r *http.Request) (*form, error) {
+func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
 		return nil, errNoContent()
@@ -48,17 +54,19 @@ func readForm(r *http.Request) (*form, error) {
 		}
 		name, isFile := partName(p)
 		if isFile {
-			f.file, f.mime = p, partType(p)
+			f.file, f.mime, f.filename = p, partType(p), p.FileName()
 			return f, nil
 		}
-		if n == maxFormFields {
+		if n == maxFields {
 			return nil, errInvalidRequest("reach fields limit")
 		}
 		value, err := readField(p, name)
 		if err != nil {
 			return nil, err
 		}
-		if _, seen := f.fields[name]; !seen {
+		if _, seen := f.fields[name]; seen {
+			f.twice = name
+		} else {
 			f.fields[name] = value
 		}
 	}

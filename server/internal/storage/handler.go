@@ -56,6 +56,7 @@ type Config struct {
 	// KeepOrphans leaves bytes that no row names, where the database has no way
 	// to tell whether the store is its own.
 	KeepOrphans bool
+	S3          S3Config
 	Now         func() time.Time // nil means time.Now
 	Logger      *slog.Logger     // nil discards
 }
@@ -77,6 +78,7 @@ type Handler struct {
 	now      func() time.Time
 	log      *slog.Logger
 	keep     bool
+	s3       S3Config
 
 	uploads      blob.Uploads
 	uploadExpiry time.Duration
@@ -124,6 +126,7 @@ func New(c Config) (*Handler, error) {
 		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
 		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 		uploads: c.Uploads, uploadExpiry: c.UploadExpiry, publicURL: c.PublicURL,
+		s3: c.S3.complete(),
 	}, nil
 }
 
@@ -160,6 +163,10 @@ func (h *Handler) Close() error {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.isS3(r) {
+		h.serveS3(w, r)
+		return
+	}
 	c, rt, badURL := h.route(w, r)
 	switch {
 	case badURL != nil:

@@ -116,8 +116,8 @@ func lockRow(bucket, key string) session.Statement {
 
 // write is commit, and removes the new bytes when it is certain that no row
 // will name them; otherwise they are left for the sweep.
-func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
-	done, undone, err := c.commit(n, upsert, returning)
+func (c *call) write(n newRow, upsert bool, returning string, also ...session.Statement) (row, error) {
+	done, undone, err := c.commit(n, upsert, returning, also...)
 	if undone {
 		c.removeBytes(n.version)
 	}
@@ -130,8 +130,8 @@ func (c *call) write(n newRow, upsert bool, returning string) (row, error) {
 //
 // When the connection breaks it is unknown whether the row was committed. Then
 // the same is written again, which changes nothing where it was: the version
-// is the same.
-func (c *call) commit(n newRow, upsert bool, returning string) (done row, undone bool, err error) {
+// is the same. also are further statements of the same transaction.
+func (c *call) commit(n newRow, upsert bool, returning string, also ...session.Statement) (done row, undone bool, err error) {
 	ctx, cancel := c.finishing()
 	defer cancel()
 	statement := n.insert(returning)
@@ -140,7 +140,8 @@ func (c *call) commit(n newRow, upsert bool, returning string) (done row, undone
 	}
 	const tries = 3
 	for try := 1; ; try++ {
-		res, err := c.query(ctx, c.asService(), lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement)
+		res, err := c.query(ctx, c.asService(),
+			append([]session.Statement{lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement}, also...)...)
 		switch {
 		case err == nil:
 			c.removeBytes(without(versions(res[1], 0), n.version)...)

@@ -22,6 +22,7 @@ type content struct {
 	mime         string
 	cacheControl string
 	user         []byte // user metadata; nil when none was sent
+	declared     *int64 // the length that the request names, which policies may test
 	err          error  // why the body cannot be read
 }
 
@@ -33,8 +34,9 @@ type grant struct {
 }
 
 type uploaded struct {
-	Key string `json:"Key"`
-	ID  string `json:"Id,omitempty"`
+	Key  string `json:"Key"`
+	ID   string `json:"Id,omitempty"`
+	etag string // with its quotes
 }
 
 // wantsUpsert reports whether the request may replace what is there.
@@ -54,10 +56,14 @@ func (c *call) storeFor(upsert bool) error {
 	return writeJSON(c.w, done)
 }
 
-// store takes the request's body for the object of the path: it asks the
-// database, stores the bytes, then commits the row that names them.
+// store takes the request's body for the object of the path.
 func (c *call) store(g grant) (uploaded, error) {
-	in := c.readContent() // the form's fields come before the bytes
+	return c.storeContent(c.readContent(), g) // the form's fields come before the bytes
+}
+
+// storeContent makes in the object of the path: it asks the database, stores
+// the bytes, then commits the row that names them.
+func (c *call) storeContent(in content, g grant) (uploaded, error) {
 	b, err := c.findLimits()
 	if err != nil {
 		return uploaded{}, err
@@ -70,7 +76,7 @@ func (c *call) store(g grant) (uploaded, error) {
 		return uploaded{}, err
 	}
 	row := newRow{bucket: c.bucket, key: c.key, owner: g.owner, user: in.user}
-	row.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: c.declaredLength()})
+	row.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: in.declared})
 	if err != nil {
 		return uploaded{}, err
 	}
@@ -82,7 +88,8 @@ func (c *call) store(g grant) (uploaded, error) {
 	if err != nil {
 		return uploaded{}, err
 	}
-	row.metadata, err = encode(c.metadataOf(info, in))
+	meta := c.metadataOf(info, in)
+	row.metadata, err = encode(meta)
 	if err != nil {
 		c.removeBytes(row.version)
 		return uploaded{}, err
@@ -94,7 +101,7 @@ func (c *call) store(g grant) (uploaded, error) {
 	if err != nil {
 		return uploaded{}, err
 	}
-	return uploaded{Key: c.bucket + "/" + c.key, ID: done.text(0)}, nil
+	return uploaded{Key: c.bucket + "/" + c.key, ID: done.text(0), etag: meta.ETag}, nil
 }
 
 func (c *call) metadataOf(info blob.Info, in content) objectMetadata {
@@ -118,6 +125,12 @@ func (c *call) declaredLength() *int64 {
 // readContent reads how the request describes its bytes, and no bytes. An
 // error is kept for later, because a missing bucket is told first.
 func (c *call) readContent() content {
+	in := c.describeContent()
+	in.declared = c.declaredLength()
+	return in
+}
+
+func (c *call) describeContent() content {
 	if !isForm(c.r) {
 		h := c.r.Header
 		in := content{body: c.r.Body, mime: h.Get("Content-Type"), cacheControl: h.Get("Cache-Control")}
@@ -210,7 +223,7 @@ func (c *call) checkContent(in content, b bucketLimits) (limit int64, err error)
 			return 0, errMimeType(in.mime)
 		}
 	}
-	if n := c.declaredLength(); n != nil && *n > limit && !isForm(c.r) {
+	if n := in.declared; n != nil && *n > limit && !isForm(c.r) {
 		return 0, errTooLarge("object")
 	}
 	return limit, nil

@@ -1,0 +1,473 @@
+package storage
+
+import (
+	"context"
+	"crypto/md5" // the ETag of several parts is an MD5 of theirs
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/suparust/suparust/server/internal/storage/blob"
+)
+
+const (
+	maxPartNumber = 10_000
+	maxPartSize   = 5 << 30
+)
+
+// s3Upload is a row of storage.s3_multipart_uploads.
+type s3Upload struct {
+	id, version    string
+	metadata, user []byte
+}
+
+// row is the object that the upload will make, as the policies are asked.
+func (u *s3Upload) row(c *call) newRow {
+	return newRow{bucket: c.bucket, key: c.key, owner: c.owner(), metadata: u.metadata, user: u.user}
+}
+
+func errNoSuchUpload() *Error {
+	return &Error{Status: http.StatusNotFound, Name: "NoSuchUpload", Code: "NoSuchUpload", Message: "Upload not found"}
+}
+
+// s3CreateUpload begins an upload in parts. Its rows are the server's own: the
+// policies of the object decide who may write it.
+func (c *call) s3CreateUpload() error {
+	if err := checkNewKey(c.key); err != nil {
+		return err
+	}
+	limits, err := c.findLimits()
+	if err != nil {
+		return err
+	}
+	h := c.r.Header
+	meta := map[string]string{}
+	if mime := h.Get("Content-Type"); mime != "" {
+		if !typeAllowed(mime, limits.mime) {
+			return errMimeType(mime)
+		}
+		meta["mimetype"] = mime
+	}
+	if cache := h.Get("Cache-Control"); cache != "" {
+		meta["cacheControl"] = cache
+	}
+	u := &s3Upload{id: uuid.NewString(), version: uuid.NewString(), user: headerUserMetadata(h)}
+	if u.metadata, err = encode(meta); err != nil {
+		return err
+	}
+	if u.user == nil {
+		u.user = []byte("{}")
+	}
+	if err := c.mayWrite(c.asUser(), u.row(c), true); err != nil {
+		return err
+	}
+	_, err = c.query(c.ctx(), c.asService(), sql(
+		`insert into storage.s3_multipart_uploads (id, upload_signature, bucket_id, key, version, owner_id, user_metadata, metadata)
+		 values ($1, '', $2, $3, $4, $5, $6, $7)`, u.id, c.bucket, c.key, u.version, c.owner(), u.user, u.metadata))
+	if err != nil {
+		return err
+	}
+	d := newXML("InitiateMultipartUploadResult")
+	d.text("Bucket", c.bucket)
+	d.text("Key", c.key)
+	d.text("UploadId", u.id)
+	return c.writeXML(d)
+}
+
+// findUpload finds the upload that the query names. It belongs to the object
+// of the path, or it is none.
+func (c *call) findUpload() (*s3Upload, error) {
+	id := c.r.URL.Query().Get("uploadId")
+	if id == "" || !storable(id) || !storable(c.bucket) || !storable(c.key) {
+		return nil, errNoSuchUpload()
+	}
+	r, err := c.one(c.ctx(), c.asService(), sql(
+		`select version, metadata::text, user_metadata::text from storage.s3_multipart_uploads
+		 where id = $1 and bucket_id = $2 and key = $3`, id, c.bucket, c.key))
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, errNoSuchUpload()
+	}
+	return &s3Upload{id: id, version: r.text(0), metadata: r[1], user: r[2]}, nil
+}
+
+// writableUpload is findUpload for a caller who may write the object.
+func (c *call) writableUpload() (*s3Upload, error) {
+	u, err := c.findUpload()
+	if err != nil {
+		return nil, err
+	}
+	return u, c.mayWrite(c.asUser(), u.row(c), true)
+}
+
+// s3Part is a row of storage.s3_multipart_uploads_parts. Its id is the version
+// of its bytes.
+type s3Part struct {
+	id     string
+	number int64
+	size   int64
+	etag   string // without quotes
+}
+
+func (c *call) partNumber() (int64, error) {
+	q := c.r.URL.Query()
+	if q.Get("partNumber") == "" {
+		return 0, errValidationS3("partNumber", "must be integer")
+	}
+	return queryInteger(q, "partNumber", 0, 1, maxPartNumber)
+}
+
+func (c *call) s3UploadPart() error {
+	number, err := c.partNumber()
+	if err != nil {
+		return err
+	}
+	if err := c.s3Body(); err != nil {
+		return err
+	}
+	length := c.decodedLength()
+	if length == nil {
+		return &Error{Status: 400, Name: "MissingContentLength", Code: "MissingContentLength",
+			Message: "You must provide the Content-Length HTTP header."}
+	}
+	part, err := c.storePart(number, *length, func(version string) (blob.Info, error) {
+		return c.h.blobs.Put(c.ctx(), version, c.r.Body, *length)
+	})
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("ETag", part.etag)
+	c.w.Header().Set("Access-Control-Expose-Headers", "etag")
+	c.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// storePart keeps a part of length bytes, which put stores, in the place of one
+// of the same number.
+func (c *call) storePart(number, length int64, put func(version string) (blob.Info, error)) (*s3Part, error) {
+	limits, err := c.findLimits()
+	if err != nil {
+		return nil, err
+	}
+	most := c.h.limit
+	if limits.size != nil {
+		most = min(most, *limits.size)
+	}
+	u, err := c.writableUpload()
+	if err != nil {
+		return nil, err
+	}
+	if length > min(most, maxPartSize) {
+		return nil, errTooLarge("object")
+	}
+	// the place is taken before the bytes come, so that parts that arrive
+	// together are not more than the limit
+	r, err := c.one(c.ctx(), c.asService(), sql(
+		`update storage.s3_multipart_uploads u set in_progress_size = u.in_progress_size + $2::bigint
+		 where u.id = $1 and u.in_progress_size + $2::bigint - coalesce(
+		   (select sum(p.size) from storage.s3_multipart_uploads_parts p where p.upload_id = u.id and p.part_number = $3::int), 0)
+		   <= $4::bigint returning id`, u.id, length, number, most))
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, errTooLarge("object")
+	}
+	ctx, cancel := c.finishing()
+	defer cancel()
+	part := &s3Part{id: uuid.NewString(), number: number}
+	info, err := put(part.id)
+	if err == nil {
+		part.size, part.etag = info.Size, info.MD5
+		if err = c.insertPart(ctx, u, part); err == nil {
+			return part, nil
+		}
+		c.dropUnlessUnknown(ctx, part.id, err)
+	}
+	_, e := c.query(ctx, c.asService(), sql(
+		`update storage.s3_multipart_uploads set in_progress_size = greatest(in_progress_size - $2::bigint, 0) where id = $1`, u.id, length))
+	return nil, errors.Join(err, e)
+}
+
+// insertPart commits the row of a part and removes the bytes it replaces.
+func (c *call) insertPart(ctx context.Context, u *s3Upload, part *s3Part) error {
+	res, err := c.query(ctx, c.asService(),
+		sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, u.id),
+		sql(`update storage.s3_multipart_uploads u set in_progress_size = greatest(u.in_progress_size - coalesce(
+		       (select sum(p.size) from storage.s3_multipart_uploads_parts p where p.upload_id = u.id and p.part_number = $2::int), 0), 0)
+		     where u.id = $1`, u.id, part.number),
+		sql(`delete from storage.s3_multipart_uploads_parts where upload_id = $1 and part_number = $2::int returning id::text`, u.id, part.number),
+		sql(`insert into storage.s3_multipart_uploads_parts (id, upload_id, size, part_number, bucket_id, key, etag, owner_id, version)
+		     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			part.id, u.id, part.size, part.number, c.bucket, c.key, part.etag, c.owner(), u.version))
+	if isState(err, pgForeignKeyViolation) {
+		return withCause(errNoSuchUpload(), err) // ended meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	c.removeBytes(versions(res[2], 0)...)
+	return nil
+}
+
+// s3CopyPart takes a part from an object that is there.
+func (c *call) s3CopyPart() error {
+	number, err := c.partNumber()
+	if err != nil {
+		return err
+	}
+	bucket, key, err := c.copySource()
+	if err != nil {
+		return err
+	}
+	source, err := c.findAs(c.asUser(), bucket, key)
+	if err != nil {
+		return err
+	}
+	if source == nil {
+		return errNoSuchKey()
+	}
+	if err := c.copyConditions(source); err != nil {
+		return err
+	}
+	whole := byteRange{first: 0, last: max(source.meta.size, 0) - 1}
+	if text := c.r.Header.Get("X-Amz-Copy-Source-Range"); text != "" {
+		if whole, err = copyRange(text, source.meta.size); err != nil {
+			return err
+		}
+	}
+	part, err := c.storePart(number, whole.length(), func(version string) (blob.Info, error) {
+		f, err := c.h.blobs.Open(c.ctx(), source.version, whole.first)
+		if errors.Is(err, blob.ErrNotFound) {
+			return blob.Info{}, withCause(errGone(), err)
+		}
+		if err != nil {
+			return blob.Info{}, err
+		}
+		defer f.Close()
+		return c.h.blobs.Put(c.ctx(), version, io.LimitReader(f, whole.length()), whole.length())
+	})
+	if err != nil {
+		return err
+	}
+	d := newXML("CopyPartResult")
+	d.text("ETag", part.etag)
+	d.text("LastModified", c.h.now().UTC().Format(timeLayout))
+	return c.writeXML(d)
+}
+
+// copyRange reads the range of a part's copy, which names both ends.
+func copyRange(text string, size int64) (byteRange, error) {
+	first, last, ok := strings.Cut(strings.TrimPrefix(text, "bytes="), "-")
+	a, ok1 := parsePosition(first)
+	b, ok2 := parsePosition(last)
+	if !ok || !ok1 || !ok2 || !strings.HasPrefix(text, "bytes=") || a > b || b >= size {
+		e := errRange()
+		e.Status = http.StatusBadRequest
+		return byteRange{}, e
+	}
+	return byteRange{a, b}, nil
+}
+
+type completeRequest struct {
+	Part []struct {
+		PartNumber string `xml:"PartNumber"`
+		ETag       string `xml:"ETag"`
+	} `xml:"Part"`
+}
+
+// s3CompleteUpload makes the object of the upload's parts.
+func (c *call) s3CompleteUpload() error {
+	var in completeRequest
+	if err := c.readXML(&in); err != nil {
+		return err
+	}
+	u, err := c.writableUpload()
+	if err != nil {
+		return err
+	}
+	parts, err := c.chosenParts(u, in)
+	if err != nil {
+		return err
+	}
+	version := uuid.NewString()
+	info, err := c.joinParts(version, parts)
+	if errors.Is(err, blob.ErrNotFound) {
+		return withCause(errNoSuchUpload(), err) // ended meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	etag, err := c.finishUpload(u, version, info, parts)
+	if err != nil {
+		return err
+	}
+	d := newXML("CompleteMultipartUploadResult")
+	d.text("Location", c.bucket+"/"+c.key)
+	d.text("Bucket", c.bucket)
+	d.text("Key", c.key)
+	d.text("ETag", etag)
+	return c.writeXML(d)
+}
+
+// chosenParts are the parts that the client lists, by their numbers, or all of
+// them when it lists none.
+func (c *call) chosenParts(u *s3Upload, in completeRequest) ([]s3Part, error) {
+	res, err := c.query(c.ctx(), c.asService(), sql(
+		`select id::text, part_number, size, etag from storage.s3_multipart_uploads_parts where upload_id = $1 order by part_number`, u.id))
+	if err != nil {
+		return nil, err
+	}
+	var all []s3Part
+	for _, r := range res[0] {
+		all = append(all, s3Part{id: r.text(0), number: *r.number(1), size: *r.number(2), etag: r.text(3)})
+	}
+	if len(in.Part) == 0 {
+		if len(all) == 0 {
+			return nil, errInvalidPart()
+		}
+		return all, nil
+	}
+	var chosen []s3Part
+	for _, want := range in.Part {
+		number, err := strconv.ParseInt(strings.TrimSpace(want.PartNumber), 10, 64)
+		i := slices.IndexFunc(all, func(p s3Part) bool { return p.number == number })
+		if err != nil || i < 0 || strings.Trim(strings.TrimSpace(want.ETag), `"`) != all[i].etag {
+			return nil, errInvalidPart()
+		}
+		chosen = append(chosen, all[i])
+		all = slices.Delete(all, i, i+1) // each part once
+	}
+	slices.SortFunc(chosen, func(a, b s3Part) int { return int(a.number - b.number) })
+	return chosen, nil
+}
+
+func errInvalidPart() *Error {
+	return &Error{Status: 400, Name: "InvalidPart", Code: "InvalidPart",
+		Message: "One or more of the specified parts could not be found. The part may not have been uploaded, " +
+			"or the specified entity tag may not match the part's entity tag."}
+}
+
+// joinParts stores the bytes of parts as one version.
+func (c *call) joinParts(version string, parts []s3Part) (blob.Info, error) {
+	if len(parts) == 1 {
+		return blob.Info{Size: parts[0].size, MD5: parts[0].etag}, c.h.blobs.Copy(c.ctx(), parts[0].id, version)
+	}
+	var size int64
+	for _, p := range parts {
+		size += p.size
+	}
+	joined := &partReader{c: c, parts: parts}
+	defer joined.close()
+	return c.h.blobs.Put(c.ctx(), version, joined, size)
+}
+
+// partReader reads parts one after the other, of which one is open at a time.
+type partReader struct {
+	c     *call
+	parts []s3Part
+	open  io.ReadCloser
+}
+
+// Read implements io.Reader.
+func (p *partReader) Read(b []byte) (int, error) {
+	for {
+		if p.open == nil {
+			if len(p.parts) == 0 {
+				return 0, io.EOF
+			}
+			f, err := p.c.h.blobs.Open(p.c.ctx(), p.parts[0].id, 0)
+			if err != nil {
+				return 0, err
+			}
+			p.open, p.parts = f, p.parts[1:]
+		}
+		n, err := p.open.Read(b)
+		if errors.Is(err, io.EOF) {
+			p.close()
+			err = nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+func (p *partReader) close() {
+	if p.open != nil {
+		_ = p.open.Close() // it was only read
+		p.open = nil
+	}
+}
+
+// finishUpload commits the object's row together with the upload's end.
+func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts []s3Part) (etag string, err error) {
+	stored := readMetadata(u.metadata)
+	in := content{mime: stored.mimetype, cacheControl: stored.cacheControl}
+	if in.mime == "" {
+		in.mime = defaultType
+	}
+	if in.cacheControl == "" {
+		in.cacheControl = "no-cache"
+	}
+	meta := c.metadataOf(info, in)
+	meta.ETag = `"` + joinedETag(parts) + `"`
+	row := u.row(c)
+	row.version = version
+	if row.metadata, err = encode(meta); err != nil {
+		c.removeBytes(version)
+		return "", err
+	}
+	if row.user == nil {
+		row.user = []byte("{}")
+	}
+	// the parts that were not chosen end, too
+	res, err := c.query(c.ctx(), c.asService(), sql(
+		`select id::text from storage.s3_multipart_uploads_parts where upload_id = $1`, u.id))
+	if err != nil {
+		c.removeBytes(version)
+		return "", err
+	}
+	if _, err := c.write(row, true, " returning id::text", sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id)); err != nil {
+		return "", err
+	}
+	c.removeBytes(versions(res[0], 0)...)
+	return meta.ETag, nil
+}
+
+// joinedETag is the MD5 of the parts' MD5s and how many they are.
+func joinedETag(parts []s3Part) string {
+	sum := md5.New()
+	for _, p := range parts {
+		b, err := hex.DecodeString(p.etag)
+		if err != nil {
+			b = []byte(p.etag)
+		}
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)) + "-" + strconv.Itoa(len(parts))
+}
+
+func (c *call) s3AbortUpload() error {
+	u, err := c.writableUpload()
+	if err != nil {
+		return err
+	}
+	res, err := c.query(c.ctx(), c.asService(),
+		sql(`select id::text from storage.s3_multipart_uploads_parts where upload_id = $1`, u.id),
+		sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id))
+	if err != nil {
+		return err
+	}
+	c.removeBytes(versions(res[0], 0)...)
+	c.w.WriteHeader(http.StatusOK)
+	return nil
+}
