@@ -125,10 +125,15 @@ type named struct {
 
 // names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served, and keys that a
 // JWT secret without a shared key cannot make, are left out.
-func names(api, database, mailbox string, keys server.Keys) []named {
+func names(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig) []named {
+	s3URL := api + "/storage/v1/s3"
+	if s3.Disabled || s3.AccessKeyID == "" {
+		s3, s3URL = server.S3ProtocolConfig{}, ""
+	}
 	list := []named{
 		{"API_URL", "API URL", api, false},
 		{"REST_URL", "", api + "/rest/v1", false},
+		{"STORAGE_S3_URL", "S3 URL", s3URL, false},
 		{"DB_URL", "Database URL", database, true},
 		{"INBUCKET_URL", "", mailbox, false},
 		{"MAILPIT_URL", "Mailbox", mailbox, false},
@@ -137,6 +142,9 @@ func names(api, database, mailbox string, keys server.Keys) []named {
 		{"JWT_SECRET", "JWT secret", keys.JWTSecret, true},
 		{"ANON_KEY", "Anon key", keys.AnonKey, false},
 		{"SERVICE_ROLE_KEY", "Service role key", keys.ServiceRoleKey, true},
+		{"S3_PROTOCOL_ACCESS_KEY_ID", "S3 access key", s3.AccessKeyID, false},
+		{"S3_PROTOCOL_ACCESS_KEY_SECRET", "S3 secret key", s3.SecretAccessKey, true},
+		{"S3_PROTOCOL_REGION", "S3 region", s3.Region, false},
 	}
 	return slices.DeleteFunc(list, func(n named) bool { return n.value == "" })
 }

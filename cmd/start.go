@@ -103,7 +103,7 @@ func (c startCommand) Run(a *app) (err error) {
 			return err
 		}
 	}
-	a.banner(names(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys()))
+	a.banner(names(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol))
 	var reloading sync.WaitGroup
 	reloading.Go(func() {
 		for {

@@ -54,7 +54,7 @@ func (c statusCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	list := names(s.apiURL(server.port), database, s.config.Mail.URLBeside(server.port), keys)
+	list := names(s.apiURL(server.port), database, s.config.Mail.URLBeside(server.port), keys, s.config.Storage.S3Protocol)
 	switch c.Output {
 	case "json":
 		return printJSON(a.Out, list)

@@ -203,6 +203,8 @@ type StorageConfig struct {
 	Images                       ImageConfig
 	// UploadExpiry is how long a resumable upload is kept; 0 is a day.
 	UploadExpiry time.Duration
+	// S3Protocol is about /storage/v1/s3.
+	S3Protocol S3ProtocolConfig
 }
 
 // ImageConfig is about pictures that are scaled.
@@ -240,6 +242,7 @@ func DefaultConfig() Config {
 		Storage: StorageConfig{
 			Root:          filepath.Join("data", "storage"),
 			FileSizeLimit: 50 << 20,
+			S3Protocol:    S3ProtocolConfig{Region: storage.DefaultS3Region},
 		},
 		Mail:       DefaultMail(),
 		Quickstart: true,
@@ -253,6 +256,9 @@ func (c *Config) Ephemeral() {
 	c.AdminPort = 0
 	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
 	c.Storage.Root = ""
+	if c.Storage.S3Protocol.AccessKeyID == "" {
+		c.Storage.S3Protocol.useDemoKeys()
+	}
 	// no test and no command sends mail to people
 	c.Mail = MailConfig{From: c.Mail.From, ListenAddr: "127.0.0.1", OnDemand: true}
 	c.Auth.unguarded()

@@ -32,7 +32,7 @@ type Setting struct {
 func Settings() []Setting { return settings }
 
 // settings are in the order of the documentation, which is also the order they are applied in.
-var settings = slices.Concat(serverSettings, keySettings, databaseSettings, restSettings, authSettings, oauthSettings, guardSettings, mailSettings, storageSettings)
+var settings = slices.Concat(serverSettings, keySettings, databaseSettings, restSettings, authSettings, oauthSettings, guardSettings, mailSettings, storageSettings, s3Settings)
 
 // FromEnv sets c from the environment. Empty values count as absent. warn, when not nil,
 // hears of settings that were given under another name. names are the variables that

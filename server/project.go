@@ -38,6 +38,8 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 	c.Storage.Root = filepath.Join(root, "supabase", ".temp", "suparust", "storage")
 	c.Storage.FileSizeLimit = int64(t.Storage.FileSizeLimit)
 	c.Storage.Images.Enabled = t.Storage.ImageTransformation.Enabled
+	c.Storage.S3Protocol.Disabled = !t.Storage.S3Protocol.Enabled
+	c.Storage.S3Protocol.useDemoKeys()
 	c.Keys = Keys{
 		JWTSecret:      string(t.Auth.JWTSecret),
 		AnonKey:        string(t.Auth.AnonKey),

@@ -43,7 +43,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		FileSizeLimit: st.FileSizeLimit, StandardLimit: st.StandardLimit, SignedUploadExpiry: st.SignedUploadExpiry,
 		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, Images: st.Images,
 		UploadExpiry: st.UploadExpiry, PublicURL: s.cfg.PublicURL,
-		KeepOrphans: s.cfg.plain(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
+		KeepOrphans: s.cfg.plain(), S3: s.s3Config(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})
 	if err != nil {
 		return nil, err
