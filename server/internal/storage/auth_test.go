@@ -88,7 +88,7 @@ func TestUnknownRoutes(t *testing.T) {
 			t.Errorf("%s: %q", tt[1], got)
 		}
 	}
-	for _, path := range []string{"/nope", "/", "/upload/resumable", "/s3/b", "/iceberg/v1/config", "/render/x"} {
+	for _, path := range []string{"/nope", "/", "/upload/resumable", "/s3x/b", "/iceberg/v1/config", "/render/x"} {
 		r := a.do("GET", path, a.service, nil)
 		r.is(t, 404, `{"message":"Route GET:`+path+` not found","error":"Not Found","statusCode":404}`)
 		if got := r.header.Get("Content-Type"); got != "application/json; charset=utf-8" {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/suparust/suparust/server/internal/storage"
 )
 
 //covers:storage 64 67
@@ -479,4 +481,23 @@ func TestS3List(t *testing.T) {
 	wantFailure(t, "max-keys", c.do("GET", "/b", "list-type=2&max-keys=x", ""), 400, "InvalidRequest", "")
 	wantFailure(t, "encoding", c.do("GET", "/b", "list-type=2&encoding-type=x", ""), 400, "InvalidRequest", "")
 	wantFailure(t, "no bucket", c.do("GET", "/none", "list-type=2", ""), 404, "NoSuchBucket", "")
+}
+
+//covers:storage 2 64
+func TestS3Settings(t *testing.T) {
+	t.Parallel()
+	_, c := startS3(t, func(s *storage.Config) { s.S3.EnforceRegion, s.S3.Prefix = true, "/elsewhere/" })
+	wantFailure(t, "another prefix", c.do("GET", "/", "", ""), 403, "SignatureDoesNotMatch", "")
+	other := *c
+	other.region = "us-east-1"
+	wantFailure(t, "another region", other.do("GET", "/", "", ""), 403, "AccessDenied", "Invalid Region")
+
+	a, c := startS3(t, func(s *storage.Config) { s.S3.AccessKeyID, s.S3.SecretAccessKey = "", "" })
+	wantFailure(t, "no keys", c.do("GET", "/", "", ""), 403, "AccessDenied", "Missing S3 Protocol Access Key ID or Secret Key Environment variables")
+	c.as(a.user("u")).ok(200, "GET", "/", "", "")
+
+	_, c = startS3(t, func(s *storage.Config) { s.S3.Disabled = true })
+	if r := c.do("GET", "/b", "", ""); r.status != 404 || !strings.Contains(r.body, "Route GET:/s3/b not found") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
 }

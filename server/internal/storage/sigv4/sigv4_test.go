@@ -149,7 +149,7 @@ func TestUnsignedChunks(t *testing.T) {
 		{"a trailer without its end", "0\r\na:b\r\n", "", "Incomplete trailer section", ""},
 		{"no last chunk", "3\r\nabc\r\n", "abc", "Missing final chunk", ""},
 		{"a short chunk", "5\r\nabc", "abc", "Unexpected end of chunk data", ""},
-		{"a long chunk", "2\r\nabc\r\n0\r\na:b\r\n\r\n", "ab", "Invalid chunk header", ""},
+		{"a long chunk", "2\r\nabc\r\n0\r\na:b\r\n\r\n", "ab", "Missing CRLF after chunk data", ""},
 		{"no size", "x\r\n", "", "Invalid chunk size", ""},
 		{"a negative size", "-1\r\n", "", "Invalid chunk size", ""},
 		{"a size beyond all", "ffffffffffffffff\r\n", "", "Invalid chunk size", ""},
