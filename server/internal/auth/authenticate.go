@@ -149,6 +149,9 @@ func badToken(e *gateway.TokenError, token string) *Error {
 //go:embed queries/session.sql
 var sessionSelect string
 
+// callerSelect is a user with one of their sessions.
+var callerSelect = userSelect + sessionSelect
+
 // authenticate finds the user and session of the request's token, in one
 // round trip.
 func (h *Handler) authenticate(r *http.Request) (*caller, error) {
@@ -176,7 +179,7 @@ func (h *Handler) authenticate(r *http.Request) (*caller, error) {
 	var found bool
 	var u *User
 	err = h.withConn(r.Context(), func(q querier) error {
-		u, err = h.scanUser(q.QueryRow(r.Context(), userSelect+sessionSelect, userID, sessionID), s.columns(&found)...)
+		u, err = h.scanUser(q.QueryRow(r.Context(), callerSelect, userID, sessionID), s.columns(&found)...)
 		return err
 	})
 	switch {
