@@ -177,3 +177,13 @@ func TestMessageLimitsAutoconfirm(t *testing.T) {
 	f.signUp(t, "none@example.com")
 	f.post(t, "/recover", map[string]any{"email": "none@example.com"}).refused(t, 429, "over_email_send_rate_limit", "email rate limit exceeded")
 }
+
+// A limit of no anonymous sign-ins lets none in.
+//
+//covers:auth 28
+func TestNoAnonymousSignIns(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Limits = auth.LimitsConfig{Header: "X-Real-Ip"} })
+	f.do(t, request{method: "POST", path: "/signup", body: "{}", header: map[string]string{"X-Real-Ip": "1.1.1.1"}}).
+		refused(t, 429, "over_request_rate_limit", "Request rate limit reached")
+}
