@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,11 +25,12 @@ import (
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
-// The environment of a child process: the database it uses and the directory
-// it keeps bytes in.
+// The environment of a child process: the database it uses, the directory it
+// keeps bytes in and how long it keeps unfinished uploads.
 const (
 	childDatabase  = "STORAGE_TEST_DATABASE"
 	childDirectory = "STORAGE_TEST_DIRECTORY"
+	childExpiry    = "STORAGE_TEST_EXPIRY"
 )
 
 func TestMain(m *testing.M) {
@@ -55,7 +58,11 @@ func serveChild(dsn, dir string) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir, Durable: true, Logger: log})
 	uploads := blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(dir, "uploads"), Store: blobs, Durable: true, Logger: log})
-	h, _, err := newServer(storage.Config{Blobs: blobs, Uploads: uploads}, login, keys, log)
+	expiry, err := time.ParseDuration(cmp.Or(os.Getenv(childExpiry), "0s"))
+	if err != nil {
+		return err
+	}
+	h, _, err := newServer(storage.Config{Blobs: blobs, Uploads: uploads, UploadExpiry: expiry}, login, keys, log)
 	if err != nil {
 		return err
 	}
@@ -77,10 +84,10 @@ type child struct {
 	cmd *exec.Cmd
 }
 
-func startChild(t *testing.T, a *api, dir string) *child {
+func startChild(t *testing.T, a *api, dir string, env ...string) *child {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childDatabase+"="+a.dsn, childDirectory+"="+dir)
+	cmd.Env = append(append(os.Environ(), childDatabase+"="+a.dsn, childDirectory+"="+dir), env...)
 	cmd.Stderr = t.Output()
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

@@ -222,24 +222,26 @@ func (d *UploadDir) Get(_ context.Context, version string) (Upload, error) {
 }
 
 func get(root *os.Root, version string) (Upload, error) {
-	rec, err := readRecord(root, version)
-	if err != nil {
-		return Upload{}, err
+	// the bytes go when the upload is finished, which the record says before,
+	// or when it is discarded, and the record was removed before
+	for moved := false; ; moved = true {
+		rec, err := readRecord(root, version)
+		if err != nil {
+			return Upload{}, err
+		}
+		if rec.Whole != nil {
+			return Upload{Note: rec.Note, Offset: rec.Whole.Size, Finished: true}, nil
+		}
+		info, err := root.Lstat(version)
+		switch {
+		case err == nil:
+			return Upload{Note: rec.Note, Offset: info.Size()}, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return Upload{}, err
+		case moved:
+			return Upload{}, ErrNotFound
+		}
 	}
-	u := Upload{Note: rec.Note}
-	if rec.Whole != nil {
-		u.Offset, u.Finished = rec.Whole.Size, true
-		return u, nil
-	}
-	info, err := root.Lstat(version)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Upload{}, ErrNotFound // discarded in this moment
-	}
-	if err != nil {
-		return Upload{}, err
-	}
-	u.Offset = info.Size()
-	return u, nil
 }
 
 // SetNote implements Uploads.
