@@ -42,9 +42,10 @@ var checklists = []*checklist{{
 	intro:    "What an app can see of PostgREST 14 as Supabase runs it, and the tests that show it here.",
 	enforced: true,
 }, {
-	name:  "auth",
-	title: "Auth: what is compatible",
-	intro: "What an app can see of Supabase Auth, and the tests that show it here.",
+	name:     "auth",
+	title:    "Auth: what is compatible",
+	intro:    "What an app can see of Supabase Auth, and the tests that show it here.",
+	enforced: true,
 }, {
 	name:  "storage",
 	title: "Storage: what is compatible",

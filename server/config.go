@@ -47,6 +47,9 @@ type Config struct {
 	AdminPort int
 	// Keys; JWTSecret is required.
 	Keys Keys
+	// RequireAPIKey refuses requests of REST and Auth that name none of the API
+	// keys, as the hosted platform does.
+	RequireAPIKey bool
 	// RememberedTokens bounds the tokens whose signature is not verified again;
 	// 0 remembers none.
 	RememberedTokens int

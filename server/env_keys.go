@@ -16,4 +16,6 @@ var keySettings = []Setting{
 		set: textSetting(func(c *Config) *string { return &c.Keys.PublishableKey })},
 	{Name: "SUPARUST_SECRET_KEY", Aliases: []string{"SUPABASE_SECRET_KEY"}, Default: "derived from the secret", Secret: true, Help: "Opaque API key that acts as the service role key.",
 		set: textSetting(func(c *Config) *string { return &c.Keys.SecretKey })},
+	{Name: "SUPARUST_REQUIRE_API_KEY", Default: "false", Help: "Refuse requests of REST and Auth that name none of the API keys, as the hosted platform does.",
+		set: boolSetting(func(c *Config) *bool { return &c.RequireAPIKey })},
 }

@@ -77,8 +77,29 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if err := s.seedObjects(ctx); err != nil {
 		return nil, err
 	}
-	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), Logger: s.cfg.Logger.With("target", "http")})
+	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(mux), nil
+}
+
+// keyless are the paths of Auth that browsers and other servers come to without
+// a key.
+var keyless = []string{"verify", "callback", "authorize", ".well-known/", "sso/saml/"}
+
+// needsKey tells which requests need an API key: where that is asked for, those
+// of REST and Auth.
+func (s *Server) needsKey() func(*http.Request) bool {
+	if !s.cfg.RequireAPIKey {
+		return nil
+	}
+	return func(r *http.Request) bool {
+		rest, ok := strings.CutPrefix(r.URL.Path, "/auth/v1/")
+		if !ok {
+			return strings.HasPrefix(r.URL.Path, "/rest/v1/")
+		}
+		return !slices.ContainsFunc(keyless, func(path string) bool {
+			return rest == path || strings.HasPrefix(rest, strings.TrimSuffix(path, "/")+"/")
+		})
+	}
 }
 
 const controlPath = "/_suparust/control"

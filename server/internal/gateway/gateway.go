@@ -28,8 +28,11 @@ type Config struct {
 	Origins func(*http.Request) []string
 	// Plain tells which requests get the CORS headers of PostgREST itself; nil
 	// gives all of them the platform's.
-	Plain  func(*http.Request) bool
-	Logger *slog.Logger // nil discards
+	Plain func(*http.Request) bool
+	// NeedsKey tells which requests are refused without one of the API keys;
+	// nil lets all pass, as the platform's local stack does.
+	NeedsKey func(*http.Request) bool
+	Logger   *slog.Logger // nil discards
 }
 
 // Gateway wraps the handlers of all dialects.
@@ -38,6 +41,7 @@ type Gateway struct {
 	verifier *Verifier
 	origins  func(*http.Request) []string
 	plain    func(*http.Request) bool
+	needsKey func(*http.Request) bool
 	log      *slog.Logger
 }
 
@@ -46,7 +50,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, log: c.Logger}
+	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, needsKey: c.NeedsKey, log: c.Logger}
 	g.SetKeys(c.Keys)
 	return g
 }
@@ -80,6 +84,9 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 		}()
 		if g.writeCORS(sw.Header(), r) && isPreflight(r) {
 			g.answerPreflight(sw, r)
+			return
+		}
+		if !g.admits(sw, r) {
 			return
 		}
 		g.credentials(r, &x.credentials)
