@@ -31,6 +31,7 @@ const (
 	childDatabase  = "STORAGE_TEST_DATABASE"
 	childDirectory = "STORAGE_TEST_DIRECTORY"
 	childExpiry    = "STORAGE_TEST_EXPIRY"
+	childEphemeral = "STORAGE_TEST_EPHEMERAL" // set: nothing is flushed
 )
 
 func TestMain(m *testing.M) {
@@ -56,7 +57,8 @@ func serveChild(dsn, dir string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir, Durable: true, Logger: log})
+	ephemeral := os.Getenv(childEphemeral) != ""
+	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir, Durable: !ephemeral, Ephemeral: ephemeral, Logger: log})
 	uploads := blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(dir, "uploads"), Store: blobs, Durable: true, Logger: log})
 	expiry, err := time.ParseDuration(cmp.Or(os.Getenv(childExpiry), "0s"))
 	if err != nil {
@@ -84,11 +86,13 @@ type child struct {
 	cmd *exec.Cmd
 }
 
-func startChild(t *testing.T, a *api, dir string, env ...string) *child {
+func startChild(t testing.TB, a *api, dir string, env ...string) *child {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(append(os.Environ(), childDatabase+"="+a.dsn, childDirectory+"="+dir), env...)
-	cmd.Stderr = t.Output()
+	if _, measured := t.(*testing.B); !measured {
+		cmd.Stderr = t.Output()
+	}
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +124,8 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()         // killed: an error by design
 }
 
-// TestCrash kills the server again and again while it stores, replaces and
-// deletes. Afterwards each row has its bytes, what was acknowledged is there,
+// TestCrash kills the server again and again while it stores, replaces, moves
+// and deletes. Afterwards each row has its bytes, what was acknowledged is there,
 // and once the next server has swept, nothing else is.
 //
 //covers:storage 83 84
@@ -130,14 +134,17 @@ func TestCrash(t *testing.T) {
 	a := start(t)
 	a.bucket("b", true)
 	dir := t.TempDir()
-	const rounds, writers, keys = 6, 8, 5
+	const rounds, writers, keys = 8, 8, 5
 	var (
 		mu    sync.Mutex
 		acked = map[string]string{} // what a key holds for certain; each key has one writer
 		total int
+		// moves without an answer: one of the two names must have the bytes
+		moving map[[2]string]string
 	)
 	for round := range rounds {
 		c := startChild(t, a, dir)
+		moving = map[[2]string]string{}
 		killAt := 15 + rand.IntN(40) // answers after which the server is killed
 		answers := make(chan struct{}, 1000)
 		var wg sync.WaitGroup
@@ -149,12 +156,20 @@ func TestCrash(t *testing.T) {
 					mu.Lock()
 					before := acked[key]
 					delete(acked, key) // unknown until there is an answer
+					moved := [2]string{key, fmt.Sprintf("w%d/moved-%d-%d", w, round, i)}
+					moves := i%7 == 4 && before != ""
+					if moves {
+						moving[moved] = before
+					}
 					mu.Unlock()
 					var (
 						r   answer
 						err error
 					)
-					if i%7 == 6 && before != "" {
+					if moves {
+						content = ""
+						r, err = c.try("POST", "/object/move", c.service, map[string]any{"bucketId": "b", "sourceKey": key, "destinationKey": moved[1]})
+					} else if i%7 == 6 && before != "" {
 						content = ""
 						r, err = c.try("DELETE", "/object/b/"+key, c.service, nil)
 					} else {
@@ -169,6 +184,10 @@ func TestCrash(t *testing.T) {
 					}
 					mu.Lock()
 					acked[key] = content
+					if moves {
+						delete(moving, moved)
+						acked[moved[1]] = before
+					}
 					total++
 					mu.Unlock()
 					answers <- struct{}{}
@@ -195,6 +214,12 @@ func TestCrash(t *testing.T) {
 		for _, v := range strings.Fields(a.one(`select string_agg(version, ' ') from storage.objects`)) {
 			if !have[v] && v != "null" {
 				t.Errorf("round %d: a row names version %s, which has no bytes", round, v)
+			}
+		}
+		for names, content := range moving {
+			got := a.one(`select string_agg(metadata->>'eTag', ' ') from storage.objects where name in ($1, $2)`, names[0], names[1])
+			if got != etag(content) {
+				t.Errorf("round %d: a move of %v left %s, not its one object %s", round, names, got, etag(content))
 			}
 		}
 	}

@@ -153,3 +153,8 @@ func (a *api) row(dst any, sql string, args ...any) error {
 	defer a.mu.Unlock()
 	return a.admin.QueryRow(context.Background(), sql, args...).Scan(dst)
 }
+
+// withLimit sets the size of the largest object.
+func withLimit(n int64) func(*storage.Config) {
+	return func(c *storage.Config) { c.FileSizeLimit = n }
+}

@@ -68,7 +68,7 @@ func TestConstantMemory(t *testing.T) {
 
 // watchHeap samples the heap until the function it returns is called, which
 // says by how much it grew at most.
-func watchHeap(t *testing.T) (peak func() int64) {
+func watchHeap(t testing.TB) (peak func() int64) {
 	t.Helper()
 	runtime.GC()
 	var m runtime.MemStats
