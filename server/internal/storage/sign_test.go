@@ -25,6 +25,13 @@ func parts(t *testing.T, token string) (header, claims string) {
 	return string(h), string(c)
 }
 
+func decode(t *testing.T, text string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func tokenOf(url string) string {
 	_, token, _ := strings.Cut(url, "?token=")
 	return token
@@ -114,9 +121,7 @@ func TestSignedUpload(t *testing.T) {
 	}
 	_, claims := parts(t, token)
 	var c map[string]any
-	if err := json.Unmarshal([]byte(claims), &c); err != nil {
-		t.Fatal(err)
-	}
+	decode(t, claims, &c)
 	if c["exp"].(float64)-c["iat"].(float64) != 7200 || !strings.HasPrefix(claims, `{"owner":"`+alice+`","url":"b/k","upsert":false,"scope":"upload","iat":`) {
 		t.Errorf("%s", claims)
 	}
