@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -160,5 +162,30 @@ func TestListFromPageZero(t *testing.T) {
 	f.admin(t, "DELETE", "/admin/users/"+id, map[string]any{"should_soft_delete": true}).ok(t, 200)
 	if r := f.admin(t, "GET", "/admin/users/"+id, nil).ok(t, 200); strings.Contains(r.raw, "identity_data") {
 		t.Errorf("emptied data is shown: %s", r.raw)
+	}
+}
+
+// noNetwork is where nothing can be reached.
+type noNetwork struct{ t *testing.T }
+
+func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.t.Errorf("%s is asked for", r.URL)
+	return nil, errors.New("no network")
+}
+
+// What is no token at all is refused without a look at its issuer's keys.
+//
+//covers:auth 81
+func TestIDTokenOfNoForm(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) {
+		c.OAuth.Providers = map[string]auth.OAuthProvider{"google": {Enabled: true, ClientIDs: []string{"web"}, Secret: "s"}}
+		c.OAuth.Transport = noNetwork{t}
+	})
+	for _, token := range []string{"mock-id-token", "a.b", "a.b.c.d", " "} {
+		r := f.post(t, "/token?grant_type=id_token", map[string]any{"provider": "google", "id_token": token})
+		if r.status != 400 || r.raw != `{"error":"invalid request","error_description":"Bad ID token"}` {
+			t.Errorf("%q: %d %s", token, r.status, r.raw)
+		}
 	}
 }

@@ -34,6 +34,7 @@ var (
 	errNoIDToken = errors.New("the answer holds no ID token")
 	errIssuer    = errors.New("the ID token is of another issuer")
 	errExpired   = errors.New("the ID token has expired")
+	errMalformed = errors.New("the ID token has not three parts")
 	errTooEarly  = errors.New("the ID token is not valid yet")
 	errAudience  = errors.New("the ID token is for another client")
 	errHash      = errors.New("the ID token does not belong to the access token")
@@ -58,6 +59,9 @@ func (s *Services) VerifyIDToken(ctx context.Context, name, issuer, token, acces
 		return s.judge(claims, issuer, token, accessToken)
 	case s.fake != nil && s.fake.signs(name, c, token):
 		from = s.fake.issuers()
+	}
+	if strings.Count(token, ".") != 2 { // what is no token needs no key of its issuer
+		return nil, errMalformed
 	}
 	claims, err := from.verify(ctx, issuer, token)
 	if err != nil {
