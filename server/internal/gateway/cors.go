@@ -14,7 +14,7 @@ const (
 	exposedHeaders = "Content-Encoding, Content-Location, Content-Range, Content-Type, Content-Profile, Date, ETag, " +
 		"Link, Location, Preference-Applied, Proxy-Status, Range-Unit, Server, Server-Timing, Transfer-Encoding, " +
 		"Accept-Ranges, Content-Disposition, X-Transformations, X-Request-Id, X-Total-Count, X-Supabase-Api-Version, X-Relay-Error, X-Sb-Error-Code, " +
-		"Tus-Resumable, Tus-Version, Tus-Max-Size, Tus-Extension, Upload-Offset, Upload-Length, Upload-Expires, Upload-Metadata"
+		"Tus-Resumable, Tus-Version, Tus-Max-Size, Tus-Extension, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires, Upload-Metadata"
 	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 	allowedHeaders = "authorization, x-client-info, apikey, content-type, x-supabase-api-version, accept, accept-language, " +
 		"content-language, accept-profile, content-profile, prefer, range, x-client-ip, x-upsert, x-metadata, cache-control, " +

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/storage"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 	"github.com/suparust/suparust/server/internal/storage/tus"
@@ -219,6 +220,39 @@ func TestResumableProcesses(t *testing.T) {
 		t.Errorf("%d took it", won.Load())
 	}
 	a.bytesMatchRows(t)
+}
+
+// TestResumableSilentClient: what a client sent before it fell silent is kept,
+// and it is told so.
+func TestResumableSilentClient(t *testing.T) {
+	t.Parallel()
+	var disk blob.Store
+	a := start(t, func(c *storage.Config) { disk = c.Blobs })
+	a.bucket("b", true)
+	login, err := pgx.ParseConfig(a.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, end := serve(t, storage.Config{
+		Blobs: shared{disk}, Uploads: blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: disk}),
+	}, login, a.keys, slog.New(slog.DiscardHandler))
+	srv := httptest.NewServer(httpx.Patient(handler, 100*time.Millisecond))
+	t.Cleanup(func() { srv.Close(); end() })
+	b := *a
+	b.url = srv.URL + "/storage/v1"
+	at := b.create(t, a.service, object("b", "k"), 10)
+	res, err := http.ReadResponse(bufio.NewReader(b.rawPatch(at, 0, 10, "hello")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != 408 || res.Header.Get("Content-Type") != "text/plain;charset=UTF-8" {
+		t.Errorf("%d %v", res.StatusCode, res.Header)
+	}
+	if got := b.offset(t, at); got != 5 {
+		t.Errorf("offset %d", got)
+	}
+	b.patch(at, a.service, 5, "world").has(t, 204, headers{"Tus-Complete": "1"})
+	b.do("GET", "/object/public/b/k", "", nil).is(t, 200, "helloworld")
 }
 
 // shared is a store that another opens and closes.

@@ -313,7 +313,8 @@ func (d *UploadDir) List(ctx context.Context, visit func(string, Upload) error) 
 			continue
 		}
 		if err != nil {
-			return err
+			d.log.Warn("an upload is left out: it cannot be read", "version", version, "error", err)
+			continue
 		}
 		if err := visit(version, u); err != nil {
 			return err
