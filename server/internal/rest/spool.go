@@ -61,9 +61,10 @@ func (s *spool) chunk() []byte {
 	return make([]byte, 0, spoolChunk+spoolChunk/4)
 }
 
-// recycle keeps a buffer of the usual size.
+// recycle keeps a buffer of the usual size: what of the file is read at once
+// fits into each of them.
 func (s *spool) recycle(c []byte) {
-	if cap(c) <= 2*spoolChunk && len(s.free) < 4 {
+	if cap(c) >= spoolChunk && cap(c) <= 2*spoolChunk && len(s.free) < 4 {
 		s.free = append(s.free, c)
 	}
 }
@@ -176,10 +177,13 @@ func (s *spool) take() ([]byte, error) {
 }
 
 func (s *spool) takeFile() ([]byte, error) {
-	c := make([]byte, min(s.end-s.start, spoolChunk))
+	size := min(s.end-s.start, spoolChunk)
+	var c []byte
 	if n := len(s.free); n > 0 {
-		c = s.free[n-1][:len(c)]
+		c = s.free[n-1][:size]
 		s.free = s.free[:n-1]
+	} else {
+		c = make([]byte, size, spoolChunk)
 	}
 	at := s.start
 	s.mu.Unlock()

@@ -134,3 +134,47 @@ func TestSpoolEnds(t *testing.T) {
 		t.Errorf("a waiting writer is told %v", err)
 	}
 }
+
+// TestSpoolSmallRest: the short rest of a file leaves no buffer behind that is
+// too small for what comes next.
+func TestSpoolSmallRest(t *testing.T) {
+	t.Parallel()
+	var files atomic.Int64
+	s := newSpool(&files)
+	put := func(n int) {
+		t.Helper()
+		if err := s.put(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func(want int) {
+		t.Helper()
+		c, err := s.take()
+		if err != nil || len(c) != want {
+			t.Fatalf("%d bytes, %v, and not %d", len(c), err, want)
+		}
+		s.give(c)
+	}
+	put(spoolMemory) // what follows goes into the file
+	put(4 * spoolChunk)
+	if c, err := s.take(); err != nil || len(c) != spoolMemory {
+		t.Fatal(len(c), err)
+	}
+	put(100)
+	for range 4 {
+		take(spoolChunk)
+	}
+	for len(s.free) > 0 {
+		s.chunk() // the writer takes them
+	}
+	s.writing = true // as it is between two chunks
+	take(100)
+	s.writing = false
+	put(2 * spoolChunk)
+	take(spoolChunk)
+	take(spoolChunk)
+	s.close()
+	if n := files.Load(); n != 0 {
+		t.Error(n, "bytes are still counted")
+	}
+}
