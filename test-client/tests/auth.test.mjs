@@ -4,6 +4,7 @@ import { anonKey, anonymous, connect, newEmail, ok, password, service, signUp } 
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString())
 
 describe('sign up and sign in', () => {
+  // covers:auth 60
   test('a sign-up is signed in at once', async () => {
     const { client, user, email } = await signUp('ann')
     expect(user).toMatchObject({
@@ -28,6 +29,7 @@ describe('sign up and sign in', () => {
     })
   })
 
+  // covers:auth 64
   test('an address can be taken once', async () => {
     const { email } = await signUp()
     const { data, error } = await anonymous().auth.signUp({ email, password })
@@ -45,6 +47,7 @@ describe('sign up and sign in', () => {
     expect(error).toMatchObject({ status: 400, code: 'validation_failed' })
   })
 
+  // covers:auth 74 75
   test('the password signs in, another does not', async () => {
     const { email, user } = await signUp()
     const client = anonymous()
@@ -62,6 +65,7 @@ describe('sign up and sign in', () => {
     }
   })
 
+  // covers:auth 62
   test('a guest signs in without an address', async () => {
     const client = anonymous()
     const { user, session } = ok(await client.auth.signInAnonymously())
@@ -71,6 +75,7 @@ describe('sign up and sign in', () => {
 })
 
 describe('a session', () => {
+  // covers:auth 101
   test('getUser tells whose it is', async () => {
     const { client, user, email } = await signUp()
     expect(ok(await client.auth.getUser()).user).toMatchObject({ id: user.id, email })
@@ -86,6 +91,7 @@ describe('a session', () => {
     expect(ok(await client.auth.getClaims()).claims.sub).toBe(user.id)
   })
 
+  // covers:auth 41
   test('refreshSession gives new tokens to the same session', async () => {
     const { client, user } = await signUp()
     const before = ok(await client.auth.getSession()).session
@@ -96,6 +102,7 @@ describe('a session', () => {
     expect(ok(await client.auth.getUser()).user.id).toBe(user.id)
   })
 
+  // covers:auth 45
   test('an unknown refresh token is refused', async () => {
     const { error } = await anonymous().auth.refreshSession({ refresh_token: 'aaaaaaaaaaaa' })
     expect(error).toMatchObject({ status: 400, code: 'refresh_token_not_found' })
@@ -109,6 +116,7 @@ describe('a session', () => {
     expect(ok(await other.auth.getUser()).user.id).toBe(user.id)
   })
 
+  // covers:auth 100
   test('signOut ends it on the server too', async () => {
     const { client } = await signUp()
     const { access_token, refresh_token } = ok(await client.auth.getSession()).session
@@ -120,6 +128,7 @@ describe('a session', () => {
     expect((await anonymous().auth.getUser(access_token)).error).toMatchObject({ name: 'AuthSessionMissingError' })
   })
 
+  // covers:auth 100
   test('signing out the others leaves this one', async () => {
     const { client, email } = await signUp()
     const other = anonymous()
@@ -144,6 +153,7 @@ describe('updateUser', () => {
     ok(await anonymous().auth.signInWithPassword({ email, password: 'another long one' }))
   })
 
+  // covers:auth 104
   test('refuses the password there is', async () => {
     const { client } = await signUp()
     expect((await client.auth.updateUser({ password })).error).toMatchObject({ status: 422, code: 'same_password' })
@@ -151,6 +161,7 @@ describe('updateUser', () => {
 })
 
 describe('admin', () => {
+  // covers:auth 132
   test('creates, reads, lists, changes and deletes users', async () => {
     const { admin } = service().auth
     const email = newEmail('made')
@@ -172,12 +183,14 @@ describe('admin', () => {
     expect((await anonymous().auth.signInWithPassword({ email, password })).error).toMatchObject({ code: 'invalid_credentials' })
   })
 
+  // covers:auth 135
   test('refuses an address that is taken', async () => {
     const { email } = await signUp()
     const { error } = await service().auth.admin.createUser({ email, password })
     expect(error).toMatchObject({ status: 422, code: 'email_exists' })
   })
 
+  // covers:auth 142
   test('makes a link that signs in', async () => {
     const { email, user } = await signUp()
     const { properties } = ok(await service().auth.admin.generateLink({ type: 'magiclink', email }))
@@ -188,6 +201,7 @@ describe('admin', () => {
     expect(again.error).toMatchObject({ status: 403, code: 'otp_expired' })
   })
 
+  // covers:auth 23
   test('is closed to visitors and to users', async () => {
     expect((await anonymous().auth.admin.listUsers()).error).toMatchObject({ status: 403, code: 'not_admin' })
     const { client } = await signUp()

@@ -375,6 +375,11 @@ func TestMagicLinksAndRecovery(t *testing.T) {
 		empty(f.post(t, "/otp", map[string]any{"email": u.email}))
 		f.admin(t, "PUT", "/admin/users/"+u.id, map[string]any{"ban_duration": "1h"}).ok(t, 200)
 		f.post(t, "/verify", map[string]any{"type": "email", "email": u.email, "token": codeIn(t, f.mailFor(t, u.email))}).refused(t, 403, "user_banned", "User is banned")
+		f.post(t, "/verify", map[string]any{"type": "email", "email": u.email, "token": "wrong"}).refused(t, 403, "user_banned", "User is banned")
+		hash := f.value(t, "select recovery_token from auth.users where id = $1", u.id)
+		f.clock.advance(2 * time.Hour)
+		f.admin(t, "PUT", "/admin/users/"+u.id, map[string]any{"ban_duration": "1h"}).ok(t, 200)
+		f.post(t, "/verify", map[string]any{"type": "email", "token_hash": hash}).refused(t, 403, "user_banned", "User is banned")
 	})
 }
 

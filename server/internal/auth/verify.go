@@ -215,14 +215,14 @@ var (
 	errCode = forbidden(codeOTPExpired, "Token has expired or is invalid")
 )
 
+// errBanned comes before any judgement of the code itself.
+var errBanned = forbidden(codeUserBanned, "User is banned")
+
 // verify finds whose the code is and gives it its effect.
 func (w *work) verify(p verifyParams, find func(*verifyParams) (*User, error)) (verified, error) {
 	u, err := find(&p)
 	if err != nil {
 		return verified{}, err
-	}
-	if u.banned(w.now) {
-		return verified{}, forbidden(codeUserBanned, "User is banned")
 	}
 	v := verified{kind: p.Type}
 	switch p.Type {
@@ -276,6 +276,9 @@ func (w *work) findByHash(p *verifyParams) (*User, error) {
 	case u == nil:
 		return nil, errLink
 	}
+	if u.banned(w.now) {
+		return nil, errBanned
+	}
 	sent := u.ConfirmationSent
 	switch p.Type {
 	case verifyEmail:
@@ -302,6 +305,8 @@ func (w *work) findByCode(p *verifyParams) (*User, error) {
 		return nil, internal("Database error finding user", err)
 	case u == nil:
 		return nil, errCode
+	case u.banned(w.now):
+		return nil, errBanned
 	}
 	life, phoneLife := w.h.cfg.Email.CodeExpiry, w.h.cfg.Phone.CodeExpiry
 	fits := func(stored string) bool {
