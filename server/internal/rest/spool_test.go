@@ -147,32 +147,27 @@ func TestSpoolSmallRest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	take := func(want int) {
+	take := func(want int) []byte {
 		t.Helper()
 		c, err := s.take()
 		if err != nil || len(c) != want {
 			t.Fatalf("%d bytes, %v, and not %d", len(c), err, want)
 		}
-		s.give(c)
+		return c
 	}
-	put(spoolMemory) // what follows goes into the file
-	put(4 * spoolChunk)
-	if c, err := s.take(); err != nil || len(c) != spoolMemory {
-		t.Fatal(len(c), err)
-	}
-	put(100)
-	for range 4 {
+	for _, rest := range []int{100, 0} {
+		put(spoolMemory) // what follows goes into the file
+		put(2*spoolChunk + rest)
+		take(spoolMemory)
+		for rest > 0 && len(s.free) > 0 {
+			s.chunk() // the writer takes the buffers
+		}
 		take(spoolChunk)
+		take(spoolChunk)
+		if rest > 0 {
+			s.give(take(rest))
+		}
 	}
-	for len(s.free) > 0 {
-		s.chunk() // the writer takes them
-	}
-	s.writing = true // as it is between two chunks
-	take(100)
-	s.writing = false
-	put(2 * spoolChunk)
-	take(spoolChunk)
-	take(spoolChunk)
 	s.close()
 	if n := files.Load(); n != 0 {
 		t.Error(n, "bytes are still counted")
