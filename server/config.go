@@ -206,6 +206,10 @@ type StorageConfig struct {
 	Images                       ImageConfig
 	// UploadExpiry is how long a resumable upload is kept; 0 is a day.
 	UploadExpiry time.Duration
+	// Backend is where the files are: "" or file for Root, s3 for S3's bucket.
+	// Root keeps then what of resumable uploads has come so far.
+	Backend string
+	S3      S3Config
 	// S3Protocol is about /storage/v1/s3.
 	S3Protocol S3ProtocolConfig
 }
@@ -303,6 +307,9 @@ func (c *Config) validate() error {
 	}
 	if c.AdminPort < 0 || c.AdminPort > 65535 || c.AdminPort != 0 && c.AdminPort == c.Port {
 		return fmt.Errorf("the admin port %d is that of the APIs or outside of 1 to 65535: set SUPARUST_ADMIN_PORT to another", c.AdminPort)
+	}
+	if err := c.Storage.validate(); err != nil {
+		return err
 	}
 	if _, err := c.Auth.keySet(nil); err != nil {
 		return err

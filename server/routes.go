@@ -228,7 +228,10 @@ func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store := blob.NewDisk(disk)
+	var store blob.Store = blob.NewDisk(disk)
+	if s.cfg.Storage.Backend == backendS3 {
+		store = s.cfg.Storage.S3.store(disk.Logger)
+	}
 	return store, blob.NewUploadDir(blob.UploadDirConfig{
 		Dir: filepath.Join(disk.Dir, "uploads"), Store: store, Durable: disk.Durable, Logger: disk.Logger,
 	}), nil

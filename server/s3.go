@@ -1,10 +1,59 @@
 package server
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/url"
+	"time"
 
 	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
 )
+
+const (
+	backendFile = "file"
+	backendS3   = "s3"
+)
+
+// S3Config is the bucket that files are kept in where the backend is s3.
+type S3Config struct {
+	// Endpoint is the service's address, "" is Amazon's.
+	Endpoint, Bucket string
+	Prefix           string // of every key
+	Region           string // "" is us-east-1
+	PathStyle        bool   // the bucket stands in the path and not in the host
+	// AccessKeyID and SecretAccessKey; without them the credentials are those
+	// of the machine's role or of the user's AWS configuration.
+	AccessKeyID, SecretAccessKey, SessionToken string
+	// SweepAge is the age from which files that no row names are removed when
+	// a server starts; 0 is an hour. Uploads of other servers must be younger.
+	SweepAge time.Duration
+}
+
+func (c S3Config) store(log *slog.Logger) *blob.S3 {
+	return blob.NewS3(blob.S3Config{
+		Endpoint: c.Endpoint, Bucket: c.Bucket, Prefix: c.Prefix, Region: c.Region, PathStyle: c.PathStyle,
+		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Grace: c.SweepAge, Logger: log,
+	})
+}
+
+func (c *StorageConfig) validate() error {
+	switch c.Backend {
+	case "", backendFile:
+		return nil
+	case backendS3:
+	default:
+		return fmt.Errorf("there is no storage backend %q: set SUPARUST_STORAGE_BACKEND to file or s3", c.Backend)
+	}
+	switch {
+	case c.S3.Bucket == "":
+		return errors.New("the storage backend s3 has no bucket: set SUPARUST_S3_BUCKET")
+	case (c.S3.AccessKeyID == "") != (c.S3.SecretAccessKey == ""):
+		return errors.New("the storage backend s3 has half of a key: set both SUPARUST_S3_ACCESS_KEY_ID and SUPARUST_S3_SECRET_ACCESS_KEY, or neither")
+	}
+	return nil
+}
 
 // The credentials of the S3 protocol in the platform's local stack, used beside
 // a project's folder and in tests. They are public and protect nothing.
