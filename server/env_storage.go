@@ -44,7 +44,7 @@ var storageSettings = []Setting{
 		set: bytesSetting(func(c *Config) *int64 { return &c.Storage.Images.MaxMemory })},
 	{Name: "SUPARUST_IMAGE_WORKERS", Aliases: []string{"IMGPROXY_WORKERS", "IMGPROXY_CONCURRENCY"}, Default: "2", Help: "Pictures that are worked on at once.",
 		set: intSetting(func(c *Config) *int { return &c.Storage.Images.Parallel })},
-	{Name: "TUS_URL_EXPIRY_MS", Help: "The same as SUPARUST_UPLOAD_EXPIRY in milliseconds, which wins over this.",
+	{Name: "SUPARUST_UPLOAD_EXPIRY_MS", Aliases: []string{"TUS_URL_EXPIRY_MS"}, Default: "none", Help: "The same as SUPARUST_UPLOAD_EXPIRY in milliseconds, which wins over this.",
 		set: millisecondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
 	{Name: "SUPARUST_UPLOAD_EXPIRY", Default: "86400", Help: "Seconds that an unfinished resumable upload is kept.",
 		set: secondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
