@@ -10,7 +10,6 @@ import (
 	"image/jpeg"
 	"image/png"
 
-	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/bmp"
 )
 
@@ -39,7 +38,9 @@ func encode(m *image.RGBA, src image.Image, f Format, quality int) ([]byte, erro
 		err = gif.Encode(&b, paletted(m, src), nil)
 	case WebP:
 		// without loss: there is no encoder in Go for the other kind
-		err = nativewebp.Encode(&b, out, nil)
+		plain := image.NewNRGBA(m.Rect)
+		draw.Draw(plain, plain.Rect, m, image.Point{}, draw.Src)
+		return encodeWebP(plain)
 	case BMP:
 		err = bmp.Encode(&b, out)
 	default:

@@ -15,7 +15,7 @@ type layout struct {
 func (l layout) crops() bool { return l.crop != image.Rect(0, 0, l.width, l.height) }
 
 // cost is what scaling and encoding may take of memory, in bytes.
-func (l layout) cost() int64 { return 16 * int64(l.crop.Dx()) * int64(l.crop.Dy()) }
+func (l layout) cost() int64 { return 24 * int64(l.crop.Dx()) * int64(l.crop.Dy()) }
 
 // layout computes the size of the result. A picture is never enlarged: where
 // it is smaller than wanted, it keeps the proportions of what is wanted.

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -18,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/webp"
 )
@@ -52,7 +52,13 @@ func encoded(t testing.TB, f Format, m image.Image) []byte {
 	case GIF:
 		err = gif.Encode(&b, m, nil)
 	case WebP:
-		err = nativewebp.Encode(&b, m, nil)
+		plain := image.NewNRGBA(m.Bounds())
+		draw.Draw(plain, plain.Rect, m, m.Bounds().Min, draw.Src)
+		data, err := encodeWebP(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
 	case BMP:
 		err = bmp.Encode(&b, m)
 	}
