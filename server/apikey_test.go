@@ -49,7 +49,7 @@ func TestAPIKeys(t *testing.T) {
 					configure(t, c, "SUPARUST_REQUIRE_API_KEY=true")
 				}
 			}))
-			for _, path := range []string{"/auth/v1/settings", "/auth/v1/health", "/rest/v1/"} {
+			for _, path := range []string{"/auth/v1/settings", "/auth/v1/health", "/rest/v1/", "/rest/v1"} {
 				for key, message := range map[string]string{"": "No API key found in request", "nonsense": "Invalid API key", srv.AnonKey + "x": "Invalid API key"} {
 					status, body := keyed(t, srv.URL+path, key)
 					if refused := status == 401 && strings.HasPrefix(body, `{"message":"`+message+`"`); refused != strict {

@@ -94,7 +94,7 @@ func (s *Server) needsKey() func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		rest, ok := strings.CutPrefix(r.URL.Path, "/auth/v1/")
 		if !ok {
-			return strings.HasPrefix(r.URL.Path, "/rest/v1/")
+			return isUnder(r, "/rest/v1")
 		}
 		return !slices.ContainsFunc(keyless, func(path string) bool {
 			return rest == path || strings.HasPrefix(rest, strings.TrimSuffix(path, "/")+"/")

@@ -1,0 +1,53 @@
+package control_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/control"
+)
+
+type clock struct{}
+
+func (clock) Now() time.Time        { return time.Unix(0, 0) }
+func (clock) Advance(time.Duration) {}
+func (clock) Set(time.Time)         {}
+
+// TestFromHere: a page of the web that makes a browser ask is refused, even
+// with the key and by a name that it made lead to loopback.
+func TestFromHere(t *testing.T) {
+	t.Parallel()
+	h := control.New(control.Config{Clock: clock{}, Session: http.NotFoundHandler(), Admin: func(next http.Handler) http.Handler { return next }})
+	for _, c := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"127.0.0.1:54321", "", 200},
+		{"127.0.0.1", "", 200},
+		{"localhost:54321", "http://localhost:3000", 200},
+		{"[::1]:54321", "http://[::1]:3000", 200},
+		{"app.localhost:54321", "", 200},
+		{"host.docker.internal:54321", "", 200},
+		{"evil.example.com:54321", "", 403},
+		{"127.0.0.1.evil.example.com", "", 403},
+		{"127.0.0.1:54321", "https://evil.example.com", 403},
+		{"127.0.0.1:54321", "https://localhost.evil.example.com", 403},
+		{"127.0.0.1:54321", "null", 403},
+		{"127.0.0.1:54321", "http://[", 403},
+		{"", "", 403},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/clock", nil)
+		r.Host = c.host
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want || c.want == 403 && !strings.Contains(w.Body.String(), "http://localhost") {
+			t.Errorf("%q from %q: %d %s", c.host, c.origin, w.Code, w.Body)
+		}
+	}
+}
