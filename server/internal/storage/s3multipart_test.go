@@ -3,11 +3,20 @@ package storage_test
 import (
 	"crypto/md5"
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
 // begin starts an upload in parts and returns its id.
@@ -246,4 +255,50 @@ func TestS3Session(t *testing.T) {
 	other.secret = "wrong"
 	wantFailure(t, "another secret", other.do("GET", "/mine/a", "", ""), 403, "SignatureDoesNotMatch",
 		"The request signature we calculated does not match the signature you provided, Check your credentials. The session token should be a valid JWT token")
+}
+
+//covers:storage 84
+func TestS3PartsAreNoOrphans(t *testing.T) {
+	t.Parallel()
+	a, c := startS3(t)
+	a.bucket("b", false)
+	id := c.begin("/b/k")
+	c.ok(200, "PUT", "/b/k", "partNumber=1&uploadId="+id, "a part")
+	part := a.one(`select id from storage.s3_multipart_uploads_parts`)
+
+	// a server that starts with the same files and one that belongs to nothing
+	dir := t.TempDir()
+	file := func(version string) string { return filepath.Join(dir, "objects", version[:2], version) }
+	const stray = "00000000-0000-4000-8000-000000000000"
+	for _, version := range []string{part, stray} {
+		if err := os.MkdirAll(filepath.Dir(file(version)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file(version), []byte("a part"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	login, err := pgx.ParseConfig(a.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := blob.NewDisk(blob.DiskConfig{Dir: dir})
+	_, end := serve(t, storage.Config{Blobs: blobs, Uploads: blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(dir, "uploads"), Store: blobs})},
+		login, a.keys, slog.New(slog.DiscardHandler))
+	deadline := time.After(20 * time.Second)
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		if _, err := os.Stat(file(stray)); errors.Is(err, fs.ErrNotExist) {
+			tick.Stop()
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the sweep did not remove what belongs to nothing")
+		}
+	}
+	end() // waits for the sweep
+	if _, err := os.Stat(file(part)); err != nil {
+		t.Errorf("the sweep took a part: %v", err)
+	}
 }
