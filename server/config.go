@@ -203,6 +203,7 @@ type StorageConfig struct {
 	SignedUploadExpiry           time.Duration // 0 is 2 h
 	ETagHeaders                  []string      // nil is If-None-Match
 	SMaxAge                      int           // of Cache-Control, in seconds
+	LimitDeletes                 bool          // to 1,000 objects in one request
 	Images                       ImageConfig
 	// UploadExpiry is how long a resumable upload is kept; 0 is a day.
 	UploadExpiry time.Duration

@@ -23,6 +23,8 @@ var storageSettings = []Setting{
 		set: listSetting(func(c *Config) *[]string { return &c.Storage.ETagHeaders })},
 	{Name: "SUPARUST_STORAGE_S_MAXAGE", Aliases: []string{"RESPONSE_S_MAXAGE"}, Default: "0", Help: "Seconds of s-maxage that Cache-Control gets for such a cache; 0 is none.",
 		set: intSetting(func(c *Config) *int { return &c.Storage.SMaxAge })},
+	{Name: "SUPARUST_STORAGE_LIMIT_DELETES", Aliases: []string{"REQUEST_HARD_LIMITS_ENABLED"}, Default: "false", Help: "Refuse to delete more than 1000 files in one request.",
+		set: boolSetting(func(c *Config) *bool { return &c.Storage.LimitDeletes })},
 	{Name: "SUPARUST_IMAGES", Aliases: []string{"IMAGE_TRANSFORMATION_ENABLED", "ENABLE_IMAGE_TRANSFORMATION"}, Default: "false", Help: "Scale pictures at /render/image.",
 		set: boolSetting(func(c *Config) *bool { return &c.Storage.Images.Enabled })},
 	{Name: "SUPARUST_IMAGE_MIN_SIZE", Aliases: []string{"IMAGE_TRANSFORMATION_LIMIT_MIN_SIZE", "IMG_LIMITS_MIN_SIZE"}, Default: "1", Help: "Smallest width and height that can be asked for.",

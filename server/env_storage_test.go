@@ -22,6 +22,7 @@ func TestStorageServiceNames(t *testing.T) {
 		"SIGNED_UPLOAD_URL_EXPIRATION_TIME=5 => 5s":    func(c server.StorageConfig) any { return c.SignedUploadExpiry },
 		"REQUEST_ETAG_HEADERS=a, b => [a b]":           func(c server.StorageConfig) any { return c.ETagHeaders },
 		"RESPONSE_S_MAXAGE=6 => 6":                     func(c server.StorageConfig) any { return c.SMaxAge },
+		"REQUEST_HARD_LIMITS_ENABLED=true => true":     func(c server.StorageConfig) any { return c.LimitDeletes },
 		"IMAGE_TRANSFORMATION_ENABLED=true => true":    func(c server.StorageConfig) any { return c.Images.Enabled },
 		"ENABLE_IMAGE_TRANSFORMATION=true => true":     func(c server.StorageConfig) any { return c.Images.Enabled },
 		"IMAGE_TRANSFORMATION_LIMIT_MIN_SIZE=7 => 7":   func(c server.StorageConfig) any { return c.Images.MinSize },

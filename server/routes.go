@@ -41,7 +41,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	s.storage, err = storage.New(storage.Config{
 		DB: s.db.api, Blobs: blobs, Uploads: uploads, Signer: s.ring.urls, Verifier: s.ring.verifier,
 		FileSizeLimit: st.FileSizeLimit, StandardLimit: st.StandardLimit, SignedUploadExpiry: st.SignedUploadExpiry,
-		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, Images: st.Images,
+		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, LimitDeletes: st.LimitDeletes, Images: st.Images,
 		UploadExpiry: st.UploadExpiry, PublicURL: s.cfg.PublicURL,
 		KeepOrphans: s.cfg.plain(), S3: s.s3Config(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "storage"),
 	})

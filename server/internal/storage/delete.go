@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -57,6 +58,9 @@ func (c *call) removeObject() error {
 // deleteBatch is how many objects one transaction deletes.
 const deleteBatch = 500
 
+// maxDeleteMany is how many objects one request deletes where that is limited.
+const maxDeleteMany = 1000
+
 // deleteObjects deletes objects by their exact keys, whatever the field is
 // called. Those that are missing or hidden are left out of the answer.
 func (c *call) deleteObjects() error {
@@ -69,6 +73,10 @@ func (c *call) deleteObjects() error {
 	f.count("prefixes", len(keys), 1, maxJSONBody)
 	if f.err != nil {
 		return f.err
+	}
+	if c.h.fewDeletes && len(keys) > maxDeleteMany {
+		return &Error{Status: 400, Name: "InvalidRequest", Code: "InvalidRequest",
+			Message: fmt.Sprintf("Bulk object requests are limited to %d objects per request.", maxDeleteMany)}
 	}
 	all := []object{}
 	keys = storableOnly(keys)

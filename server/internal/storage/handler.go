@@ -52,7 +52,9 @@ type Config struct {
 	// these caches as s-maxage, 0 is nothing.
 	ETagHeaders []string
 	SMaxAge     int
-	Images      Images
+	// LimitDeletes refuses to delete more than 1,000 objects in one request.
+	LimitDeletes bool
+	Images       Images
 	// KeepOrphans leaves bytes that no row names, where the database has no way
 	// to tell whether the store is its own.
 	KeepOrphans bool
@@ -64,21 +66,22 @@ type Config struct {
 // Handler answers the Storage API. It expects paths without the /storage/v1
 // prefix, behind a gateway.Gateway.
 type Handler struct {
-	db       *session.DB
-	blobs    blob.Store
-	signer   *gateway.Signer
-	verifier *gateway.Verifier
-	limit    int64
-	standard int64 // limit of one request
-	signLife time.Duration
-	etags    []string
-	sMaxAge  int
-	images   Images
-	renderer *render.Renderer
-	now      func() time.Time
-	log      *slog.Logger
-	keep     bool
-	s3       S3Config
+	db         *session.DB
+	blobs      blob.Store
+	signer     *gateway.Signer
+	verifier   *gateway.Verifier
+	limit      int64
+	standard   int64 // limit of one request
+	signLife   time.Duration
+	etags      []string
+	sMaxAge    int
+	fewDeletes bool
+	images     Images
+	renderer   *render.Renderer
+	now        func() time.Time
+	log        *slog.Logger
+	keep       bool
+	s3         S3Config
 
 	uploads      blob.Uploads
 	uploadExpiry time.Duration
@@ -124,7 +127,7 @@ func New(c Config) (*Handler, error) {
 	return &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
 		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
-		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
+		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, fewDeletes: c.LimitDeletes, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 		uploads: c.Uploads, uploadExpiry: c.UploadExpiry, publicURL: c.PublicURL,
 		s3: c.S3.complete(),
 	}, nil

@@ -15,6 +15,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	a := start(t, func(c *storage.Config) {
 		c.FileSizeLimit, c.StandardLimit, c.SignedUploadExpiry = 100, 10, 5*time.Second
+		c.LimitDeletes = true
 		c.SMaxAge, c.ETagHeaders = 30, []string{"X-Cache-Has", "If-None-Match"}
 	})
 	a.bucket("b", true)
@@ -33,6 +34,10 @@ func TestSettings(t *testing.T) {
 	if claims.Exp-claims.Iat != 5 {
 		t.Errorf("%s", text)
 	}
+
+	a.do("DELETE", "/object/b", a.service, map[string]any{"prefixes": make([]string, 1001)}).
+		fails(t, 400, "400", "InvalidRequest", "Bulk object requests are limited to 1000 objects per request.", "InvalidRequest")
+	a.do("DELETE", "/object/b", a.service, map[string]any{"prefixes": make([]string, 1000)}).is(t, 200, "[]")
 
 	tag := etag("0123456789")
 	for _, tt := range []struct {
