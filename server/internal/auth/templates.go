@@ -52,7 +52,7 @@ func isNotification(kind string) bool { return slices.Contains(Notifications, ki
 var builtinTemplates = map[string]Template{
 	mailConfirmation: {Subject: "Confirm your email address", HTML: mailPage("Confirm your email address",
 		"Open the link to confirm {{ .Email }} and sign in.", "Confirm email address")},
-	mailInvite: {Subject: "You have been invited", HTML: mailPage("You have been invited",
+	mailInvite: {Subject: "You've been invited", HTML: mailPage("You've been invited",
 		"You were invited to create a user on {{ .SiteURL }}. Open the link to accept.", "Accept the invitation")},
 	mailMagicLink: {Subject: "Your sign-in link", HTML: mailPage("Your sign-in link",
 		"Open the link to sign in as {{ .Email }}.", "Sign in")},
@@ -69,13 +69,13 @@ var builtinTemplates = map[string]Template{
 		"The address of your user was changed from {{ .OldEmail }} to {{ .Email }}.")},
 	notePhoneChanged: {Subject: "Your phone number was changed", HTML: notePage("Your phone number was changed",
 		"The number of {{ .Email }} was changed from {{ .OldPhone }} to {{ .Phone }}.")},
-	noteIdentityLinked: {Subject: "A way to sign in was added", HTML: notePage("A way to sign in was added",
+	noteIdentityLinked: {Subject: "A new sign-in method was linked to your account", HTML: notePage("A new sign-in method was linked to your account",
 		"{{ .Email }} can now sign in with {{ .Provider }}.")},
-	noteIdentityUnlinked: {Subject: "A way to sign in was removed", HTML: notePage("A way to sign in was removed",
+	noteIdentityUnlinked: {Subject: "A sign-in method was removed from your account", HTML: notePage("A sign-in method was removed from your account",
 		"{{ .Email }} can no longer sign in with {{ .Provider }}.")},
-	noteMFAFactorEnrolled: {Subject: "A second factor was added", HTML: notePage("A second factor was added",
+	noteMFAFactorEnrolled: {Subject: "A new verification method was added to your account", HTML: notePage("A new verification method was added to your account",
 		"{{ .Email }} now signs in with a second factor of the kind {{ .FactorType }}.")},
-	noteMFAFactorUnenrolled: {Subject: "A second factor was removed", HTML: notePage("A second factor was removed",
+	noteMFAFactorUnenrolled: {Subject: "A verification method was removed from your account", HTML: notePage("A verification method was removed from your account",
 		"The second factor of the kind {{ .FactorType }} of {{ .Email }} was removed.")},
 }
 
