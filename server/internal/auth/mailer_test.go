@@ -158,6 +158,10 @@ func TestTemplatesFromElsewhere(t *testing.T) {
 		}
 	}
 	write("first {{ .ConfirmationURL }}")
+	large := filepath.Join(t.TempDir(), "large.html")
+	if err := os.WriteFile(large, []byte(strings.Repeat("x", 1_000_001)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	broken.Store(true)
 	f := start(t, func(c *auth.Config) {
 		confirming(c)
@@ -166,6 +170,7 @@ func TestTemplatesFromElsewhere(t *testing.T) {
 			"confirmation": {Subject: "Hi {{ .Data.name }} & co{{ .Data.missing }}", Location: "/mails/confirm.html"},
 			"recovery":     {Location: site.URL + "/reset"},
 			"invite":       {Location: file},
+			"magic_link":   {Location: large},
 		}
 		c.Email.URLPaths = map[string]string{"invite": "https://api.test/auth/v1/verify", "recovery": "/elsewhere"}
 	})
@@ -187,6 +192,11 @@ func TestTemplatesFromElsewhere(t *testing.T) {
 	}
 	if m := signUp("d@tpl.test"); m.Subject != "Hi O'Brien Bcc: x@y.z & co" || strings.Contains(string(m.Raw), "\nBcc") {
 		t.Errorf("subject %q of %s", m.Subject, m.Raw)
+	}
+	f.admin(t, "POST", "/admin/users", map[string]any{"email": "l@tpl.test", "email_confirm": true}).ok(t, 200)
+	f.post(t, "/magiclink", map[string]any{"email": "l@tpl.test"}).ok(t, 200)
+	if m := f.mailFor(t, "l@tpl.test"); m.Link == "" || len(m.HTML) > 1000 {
+		t.Errorf("of a template that is too long %d bytes are sent", len(m.HTML))
 	}
 	for i, text := range []string{"first ", "second "} {
 		write(text + "{{ .ConfirmationURL }}") // is read anew

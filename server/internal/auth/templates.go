@@ -198,7 +198,7 @@ func (t *mailTemplate) current(ctx context.Context) (*template.Template, error) 
 		return t.body, nil
 	}
 	t.fetched = time.Now()
-	text, err := fetchTemplate(ctx, location, isFile)
+	text, err := fetchTemplate(context.WithoutCancel(ctx), location, isFile) // it is not for this request alone
 	if err != nil {
 		return t.body, err
 	}
@@ -217,8 +217,7 @@ func fetchTemplate(ctx context.Context, location string, isFile bool) (string, e
 			return "", err
 		}
 		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxTemplate))
-		return string(text), err
+		return readTemplate(f)
 	}
 	ctx, cancel := context.WithTimeout(ctx, templateTimeout)
 	defer cancel()
@@ -234,6 +233,14 @@ func fetchTemplate(ctx context.Context, location string, isFile bool) (string, e
 	if res.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("status %d", res.StatusCode)
 	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxTemplate))
+	return readTemplate(res.Body)
+}
+
+// readTemplate reads a template as a whole or not at all.
+func readTemplate(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxTemplate+1))
+	if err == nil && len(text) > maxTemplate {
+		return "", fmt.Errorf("it is longer than %d bytes: make it shorter", maxTemplate)
+	}
 	return string(text), err
 }

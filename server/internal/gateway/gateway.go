@@ -70,6 +70,7 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 		defer func() {
 			p := recover()
 			if p == http.ErrAbortHandler { //nolint:errorlint // the documented sentinel is compared by identity
+				g.access(r, id, path, sw, time.Since(start))
 				panic(p)
 			}
 			if p != nil {

@@ -348,6 +348,19 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// A request whose answer is cut off stands in the log all the same.
+func TestCutIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	g := New(Config{Keys: demo(t), Verifier: NewVerifier(nil), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || !strings.Contains(log.String(), "path=/cut status=200") {
+			t.Errorf("%v, log %s", p, &log)
+		}
+	}()
+	g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/cut", nil))
+}
+
 // A panic in the middle of an answer cuts the connection: half an answer must
 // not look whole.
 func TestPanicMidway(t *testing.T) {

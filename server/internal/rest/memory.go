@@ -96,8 +96,8 @@ func (h *hold) release() {
 	}
 }
 
-// heldBody is a body for whose bytes memory is taken as they come, so that
-// nobody gets any for a promise.
+// heldBody is a body for whose bytes, and the text made of them, memory is taken
+// as they come, so that nobody gets any for a promise.
 type heldBody struct {
 	io.Reader
 	ctx   context.Context //nolint:containedctx // it is that of the request whose body this is
@@ -109,11 +109,19 @@ type heldBody struct {
 func (b *heldBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	b.read += int64(n)
-	for b.read > smallHold && b.asked < b.read {
-		if herr := b.hold.take(b.ctx, bodyCost*smallHold); herr != nil {
-			return 0, herr
+	if herr := b.Made(b.read); herr != nil {
+		return 0, herr
+	}
+	return n, err
+}
+
+// Made implements request.Maker.
+func (b *heldBody) Made(size int64) error {
+	for size > smallHold && b.asked < size {
+		if err := b.hold.take(b.ctx, bodyCost*smallHold); err != nil {
+			return err
 		}
 		b.asked += smallHold
 	}
-	return n, err
+	return nil
 }

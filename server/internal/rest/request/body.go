@@ -60,6 +60,9 @@ func (t *bodyText) reserve(n int) {
 		expected := int(float64(len(t.out)) / float64(used) * float64(t.size))
 		most = max(expected+expected/64+512, cap(t.out)+cap(t.out)/8)
 	}
+	if t.max > 0 {
+		most = min(most, int(t.max)+bodyRoom) // more of it is refused
+	}
 	grown := make([]byte, len(t.out), max(most, len(t.out)+n))
 	copy(grown, t.out)
 	t.out = grown
@@ -82,6 +85,25 @@ func (t *bodyText) all() ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// Maker is a source of a body that is told how much text was made of it so far,
+// which may be many times what has come: the names of columns stand in every
+// row. Its error ends the reading.
+type Maker interface {
+	Made(size int64) error
+}
+
+// grew is an error when more text was made of the body than a body may have,
+// or than there is memory for.
+func (t *bodyText) grew() error {
+	if t.tooLong() {
+		return BodyTooLarge(t.max)
+	}
+	if m, ok := t.src.(Maker); ok {
+		return m.Made(int64(len(t.out)))
+	}
+	return nil
 }
 
 // tooLong is true when more text was made of the body than a body may have.

@@ -138,8 +138,8 @@ func (c *csvText) field() (last bool, err error) {
 		last, err = c.plain()
 	}
 	c.add(`"`)
-	if err == nil && c.tooLong() {
-		err = BodyTooLarge(c.max)
+	if err == nil {
+		err = c.grew()
 	}
 	return last, err
 }

@@ -36,8 +36,8 @@ func (p *Payload) readFormObject(t *bodyText) error {
 		if !utf8.Valid(t.out[key:]) {
 			return parseError("query string", clip(strings.ToValidUTF8(name, "�")), 1, 1, "unexpected bytes that are no UTF-8")
 		}
-		if t.tooLong() {
-			return BodyTooLarge(t.max)
+		if err := t.grew(); err != nil {
+			return err
 		}
 		var text string
 		if json.Unmarshal([]byte(`"`+name+`"`), &text) != nil {

@@ -50,8 +50,8 @@ func (r *Request) ParseBody(body []byte) *Error {
 
 // ReadBody reads the body of a write or a function call from src and keeps it
 // in r. size is its length where that was told, else negative; limit bounds
-// the JSON that is made of a body of another form, 0 does not. An error is an
-// *Error or the one of src.
+// the JSON that is made of a body of another form, 0 does not; a src that is a
+// Maker is told of it. An error is an *Error or the one of src.
 func (r *Request) ReadBody(src io.Reader, size, limit int64) error {
 	if !r.TakesBody() {
 		return nil
