@@ -11,7 +11,7 @@ import (
 // reloadSignals hears SIGUSR1, which asks for the schema, and SIGUSR2, which
 // asks for the settings to be read anew.
 func reloadSignals() (asked <-chan reloadKind, stop func()) {
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 8) // one of either kind that comes behind another is heard, too
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
 	kinds := make(chan reloadKind, 1)
 	done := make(chan struct{})

@@ -62,6 +62,8 @@ func New(c Config) (*Verifier, error) {
 	return &Verifier{url: address, secret: c.Secret, client: &http.Client{
 		Timeout:   c.Timeout,
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true},
+		// the secret is for the address that is configured
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
@@ -88,6 +90,9 @@ func (v *Verifier) Verify(ctx context.Context, token, clientIP string) (ok bool,
 		return false, nil, err
 	}
 	defer res.Body.Close()
+	if res.StatusCode >= 300 && res.StatusCode < 400 {
+		return false, nil, fmt.Errorf("the captcha service answered %d and leads elsewhere: set its address to the one that verifies", res.StatusCode)
+	}
 	var a struct {
 		Success bool     `json:"success"`
 		Codes   []string `json:"error-codes"`
