@@ -14,6 +14,9 @@ import (
 const (
 	maxFormFields = 10
 	maxFieldBytes = 1 << 20 // of a form field, and of user metadata in any form
+	// maxFormBytes bounds all fields together: those of S3 are read before it is
+	// known who has sent them.
+	maxFormBytes = 2 << 20
 )
 
 // isForm reports whether the request's body is a multipart form.
@@ -44,6 +47,7 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	}
 	parts := multipart.NewReader(r.Body, params["boundary"])
 	f := &form{fields: map[string]string{}}
+	total := 0
 	for n := 0; ; n++ {
 		p, err := parts.NextRawPart()
 		switch {
@@ -63,6 +67,9 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 		value, err := readField(p, name)
 		if err != nil {
 			return nil, err
+		}
+		if total += len(value); total > maxFormBytes {
+			return nil, errInvalidRequest("The fields of the form are too large: together they may have 2 MiB")
 		}
 		if _, seen := f.fields[name]; seen {
 			f.twice = name
