@@ -103,12 +103,11 @@ func (f *fixture) best(b *testing.B, workers int, n int64, round func(worker int
 // that is busy with something else the rates alone tell little.
 func withinSQL(b *testing.B, got, bare cost, limit float64) {
 	b.Helper()
-	rate, cpu := bare.perSecond/got.perSecond, 0.0
+	rate := bare.perSecond / got.perSecond
+	cpu := rate
 	if bare.cpu > 0 {
 		cpu = float64(got.cpu) / float64(bare.cpu)
 		b.ReportMetric(cpu, "of-bare-cpu")
-	} else {
-		cpu = rate
 	}
 	b.ReportMetric(bare.perSecond, "bare-req/s")
 	b.ReportMetric(rate, "of-bare")

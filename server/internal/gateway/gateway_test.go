@@ -353,8 +353,8 @@ func TestCutIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	g := New(Config{Keys: demo(t), Verifier: NewVerifier(nil), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler || !strings.Contains(log.String(), "path=/cut status=200") {
-			t.Errorf("%v, log %s", p, &log)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) || !strings.Contains(log.String(), "path=/cut status=200") {
+			t.Errorf("%v, log %s", err, &log)
 		}
 	}()
 	g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).

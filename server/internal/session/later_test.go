@@ -55,10 +55,17 @@ func TestLater(t *testing.T) {
 	})
 	t.Run("its failure undoes all", func(t *testing.T) {
 		for name, rest := range map[string]func(*session.Tx) error{
-			"at the end":    func(*session.Tx) error { return nil },
-			"a row":         func(tx *session.Tx) error { var n int; return tx.QueryRow(ctx, "select 1").Scan(&n) },
-			"a statement":   func(tx *session.Tx) error { _, err := tx.Exec(ctx, "select 1"); return err },
-			"rows":          func(tx *session.Tx) error { _, err := tx.Query(ctx, "select 1"); return err },
+			"at the end":  func(*session.Tx) error { return nil },
+			"a row":       func(tx *session.Tx) error { var n int; return tx.QueryRow(ctx, "select 1").Scan(&n) },
+			"a statement": func(tx *session.Tx) error { _, err := tx.Exec(ctx, "select 1"); return err },
+			"rows": func(tx *session.Tx) error {
+				rows, err := tx.Query(ctx, "select 1")
+				if err == nil {
+					rows.Close()
+					err = rows.Err()
+				}
+				return err
+			},
 			"Flush":         func(tx *session.Tx) error { return tx.Flush(ctx) },
 			"a savepoint":   func(tx *session.Tx) error { return tx.Savepoint(ctx, func(*session.Tx) error { return nil }) },
 			"it overlooked": func(tx *session.Tx) error { _ = tx.Flush(ctx); return nil },

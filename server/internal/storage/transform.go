@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -67,8 +68,8 @@ func (f *fields) focalPoint() {
 			f.fail(name, "must be >= 0")
 		}
 	}
-	if f.err != nil {
-		f.err = errValidation(f.err.(*Error).Message + ", " + f.at + ` must match "then" schema`)
+	if e := (*Error)(nil); errors.As(f.err, &e) {
+		f.err = errValidation(e.Message + ", " + f.at + ` must match "then" schema`)
 	}
 }
 

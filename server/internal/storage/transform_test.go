@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -45,8 +46,8 @@ func TestTransform(t *testing.T) {
 		f := readQuery(q)
 		tr := f.transform()
 		got := strings.Join(tr.segments(DefaultImageLimits, false), ",")
-		if f.err != nil {
-			got = f.err.(*Error).Message
+		if e := (*Error)(nil); errors.As(f.err, &e) {
+			got = e.Message
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, not %s", c.query, got, c.want)

@@ -160,7 +160,7 @@ func readAnswer(res *http.Response) (answer []byte, again bool, err error) {
 }
 
 func checkType(contentType string) error {
-	why := ""
+	var why string
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {
 	case contentType == "":

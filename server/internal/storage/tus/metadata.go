@@ -18,7 +18,7 @@ type Pair struct {
 type Metadata []Pair
 
 // ErrMetadata says that Upload-Metadata does not keep to the protocol.
-var ErrMetadata = errors.New("Upload-Metadata must be pairs of a key and a Base64 value, separated by commas, each key once") //nolint:staticcheck // begins with a header's name
+var ErrMetadata = errors.New("Upload-Metadata must be pairs of a key and a Base64 value, separated by commas, each key once")
 
 // ParseMetadata reads Upload-Metadata: pairs separated by commas, in each a
 // key, and behind one space its value in padded Base64, unless it has none.
