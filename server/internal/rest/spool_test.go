@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -171,5 +173,30 @@ func TestSpoolSmallRest(t *testing.T) {
 	s.close()
 	if n := files.Load(); n != 0 {
 		t.Error(n, "bytes are still counted")
+	}
+}
+
+// panicking is a client's connection whose writing panics.
+type panicking struct{ *httptest.ResponseRecorder }
+
+func (panicking) Write([]byte) (int, error) { panic("no room") }
+
+// A panic while an answer is sent ends that answer: its writer is told, the
+// statement is cancelled, and the process lives on.
+func TestDeliverPanics(t *testing.T) {
+	t.Parallel()
+	cancelled := false
+	s := &stream{w: panicking{httptest.NewRecorder()}, spool: newSpool(new(atomic.Int64)), sent: make(chan struct{}), cancel: func() { cancelled = true }}
+	defer s.spool.close()
+	if err := s.spool.put([]byte("[")); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver(&answer{status: http.StatusOK, hasBody: true})
+	<-s.sent
+	if s.err == nil || !cancelled {
+		t.Errorf("error %v, cancelled %t", s.err, cancelled)
+	}
+	if err := s.spool.put([]byte("]")); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("a further piece: %v", err)
 	}
 }

@@ -174,14 +174,24 @@ func (s *stream) begin() error {
 		return err
 	}
 	s.buf = s.spool.chunk()
-	go func() {
-		defer close(s.sent)
-		if s.err = s.send(a); s.err != nil {
+	go s.deliver(a)
+	return nil
+}
+
+// deliver sends the answer and says what became of it. Whatever goes wrong
+// here ends this answer alone: nobody else recovers a goroutine's panic.
+func (s *stream) deliver(a *answer) {
+	defer close(s.sent)
+	defer func() {
+		if p := recover(); p != nil {
+			s.err = fmt.Errorf("rest: sending an answer: %v", p)
+		}
+		if s.err != nil {
 			s.spool.abandon()
 			s.cancel()
 		}
 	}()
-	return nil
+	s.err = s.send(a)
 }
 
 // send writes the answer to the client, which may take as long as it makes
