@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ type config struct {
 	audience    string
 	roleClaim   gateway.ClaimPath
 	verifier    *gateway.Verifier // nil leaves tokens to the gateway
-	hoisted     []string
+	hoisted     []*regexp.Regexp
 	appSettings []session.Setting
 	rootFn      string
 	openAPI     string
@@ -92,14 +93,18 @@ func (h *Handler) effective(from *Options, s *catalog.Snapshot) *config {
 	}
 	out.schemas, out.anonRole, out.maxRows, out.safeUpdate, out.aggregates = o.Schemas, o.AnonRole, o.MaxRows, o.SafeUpdate, o.Aggregates
 	out.extraPath = o.ExtraSearchPath
-	out.plans, out.preRequest, out.audience, out.hoisted, out.appSettings = o.Plans, o.PreRequest, o.JWTAudience, o.HoistedSettings, o.AppSettings
+	out.plans, out.preRequest, out.audience, out.appSettings = o.Plans, o.PreRequest, o.JWTAudience, o.AppSettings
 	out.rootFn, out.openAPI, out.security, out.proxy = o.RootFunction, o.OpenAPI, o.OpenAPISecurity, o.OpenAPIProxy
 	out.origins, out.trace, out.timing, out.unprepared = o.CORSOrigins, o.TraceHeader, o.ServerTiming, o.Unprepared
 	out.rollback = strings.HasPrefix(o.TxEnd, "rollback")
 	out.allowTx = strings.HasSuffix(o.TxEnd, "-allow-override")
 	out.anonClaims = claimsWithRole(nil, out.anonRole)
-	if out.hoisted == nil {
-		out.hoisted = defaultHoisted
+	if o.HoistedSettings == nil {
+		o.HoistedSettings = defaultHoisted
+	}
+	var herr error
+	if out.hoisted, herr = hoistedPatterns(o.HoistedSettings); herr != nil {
+		out.problems = append(out.problems, herr)
 	}
 	if i := strings.LastIndexByte(out.rootFn, '.'); i >= 0 {
 		out.rootFn = out.rootFn[i+1:] // it is one of the request's schema

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -301,7 +300,7 @@ func isolation(cfg *config, who *caller, p *plan.Plan) string {
 	if role := cfg.snapshot.Roles[who.role]; role != nil {
 		level = role.Isolation
 	}
-	if p.Isolation != "" && slices.Contains(cfg.hoisted, "default_transaction_isolation") {
+	if p.Isolation != "" && hoisted(cfg.hoisted, catalog.Setting{Name: isolationSetting, Value: p.Isolation}) {
 		level = p.Isolation
 	}
 	switch level {

@@ -94,7 +94,7 @@ var options = map[string]option{
 	"db_pre_request":              {func(o *Options, v string) error { o.PreRequest = v; return nil }, true},
 	"pre_request":                 {func(o *Options, v string) error { o.PreRequest = v; return nil }, true},
 	"db_root_spec":                {func(o *Options, v string) error { o.RootFunction = v; return nil }, true},
-	"db_hoisted_tx_settings":      {func(o *Options, v string) error { o.HoistedSettings = splitList(v); return nil }, true},
+	"db_hoisted_tx_settings":      {setHoisted, true},
 	"db_prepared_statements":      {setPrepared, true},
 	"jwt_aud":                     {setAudience, true},
 	"jwt_role_claim_key":          {setRoleClaim, true},
@@ -280,4 +280,28 @@ func Boolean(v string) (value, ok bool) {
 		return false, true
 	}
 	return false, false
+}
+
+// setHoisted takes a list of regular expressions.
+func setHoisted(o *Options, v string) error {
+	list := splitList(v)
+	if _, err := hoistedPatterns(list); err != nil {
+		return err
+	}
+	o.HoistedSettings = list
+	return nil
+}
+
+// hoistedPatterns are the expressions of a list, which a setting's name=value
+// is searched with.
+func hoistedPatterns(list []string) ([]*regexp.Regexp, error) {
+	out := make([]*regexp.Regexp, len(list))
+	for i, text := range list {
+		re, err := regexp.Compile(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no regular expression: %w", text, err)
+		}
+		out[i] = re
+	}
+	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ func (h *Handler) baseSettings(r *http.Request, cfg *config, who *caller, req *r
 func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *request.Request, p *plan.Plan) *session.Settings {
 	s := h.baseSettings(r, cfg, who, req)
 	for _, x := range p.FunctionSettings {
-		if hoisted(cfg.hoisted, x) {
+		if x.Name != isolationSetting && hoisted(cfg.hoisted, x) {
 			s.Extra = append(s.Extra, session.Setting(x))
 		}
 	}
@@ -42,12 +43,13 @@ func (h *Handler) settings(r *http.Request, cfg *config, who *caller, req *reque
 	return s
 }
 
-// hoisted tells whether a function's setting is set before it is called; an
-// entry is a name, or the beginning of one.
-func hoisted(list []string, x catalog.Setting) bool {
-	return slices.ContainsFunc(list, func(name string) bool {
-		return name != "default_transaction_isolation" && strings.HasPrefix(x.Name, name)
-	})
+// isolationSetting takes effect as the transaction's level, not as a setting.
+const isolationSetting = "default_transaction_isolation"
+
+// hoisted tells whether a function's setting is set before it is called: one
+// of the expressions of db-hoisted-tx-settings is found in its name=value.
+func hoisted(list []*regexp.Regexp, x catalog.Setting) bool {
+	return slices.ContainsFunc(list, func(re *regexp.Regexp) bool { return re.MatchString(x.Name + "=" + x.Value) })
 }
 
 var noCookies = []byte("{}")
