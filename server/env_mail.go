@@ -36,7 +36,7 @@ var mailboxSettings = []Setting{
 		}},
 	{Name: "SUPARUST_MAIL_SMTP_PORT", Default: "none, or the project's local_smtp.smtp_port", Help: "Port where the mailbox takes mails of other programs by SMTP; 0 takes none.",
 		set: intSetting(func(c *Config) *int { return &c.Mail.SMTPPort })},
-	{Name: "SUPARUST_MAIL_CORS", Aliases: []string{"MP_API_CORS"}, Default: "the mailbox's own pages", Help: "Further origins whose pages may use the mailbox's API, with commas between; * is all.",
+	{Name: "SUPARUST_MAIL_CORS", Aliases: []string{"MP_API_CORS"}, Default: "the mailbox's own pages", Help: "Further origins whose pages may use the mailbox's API, with commas between; * is all. A mailbox on loopback answers to their hosts, too.",
 		set: listSetting(func(c *Config) *[]string { return &c.Mail.Origins })},
 }
 

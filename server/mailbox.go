@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -53,7 +56,7 @@ func (m *mailService) openHTTP(ctx context.Context, c *MailConfig, port int, any
 	}
 	waits, stop := context.WithCancel(context.Background())
 	m.http = &http.Server{
-		Handler:           mail.NewHandler(mail.HandlerConfig{Box: m.box, Version: Version, Origins: c.Origins}),
+		Handler:           mailHandler(m.box, c, l.Addr().(*net.TCPAddr)),
 		BaseContext:       func(net.Listener) context.Context { return waits },
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -174,4 +177,24 @@ func (s *Server) MailSMTPAddr() string {
 	s.mailbox.mu.Lock()
 	defer s.mailbox.mu.Unlock()
 	return s.mailbox.smtpAddr
+}
+
+// mailHandler serves the box. One on loopback answers to names of this machine
+// and of the configured origins alone: mails hold secrets, and a page of the
+// web may have a name that leads here.
+func mailHandler(box *mail.Box, c *MailConfig, addr *net.TCPAddr) http.Handler {
+	h := mail.NewHandler(mail.HandlerConfig{Box: box, Version: Version, Origins: c.Origins})
+	if !addr.IP.IsLoopback() {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !httpx.Here(r.Host) && !slices.ContainsFunc(c.Origins, func(o string) bool {
+			u, err := url.Parse(o)
+			return o == "*" || strings.EqualFold(o, r.Host) || err == nil && strings.EqualFold(u.Host, r.Host)
+		}) {
+			http.Error(w, "the mailbox is for this machine alone: open http://"+reachable(addr)+", or name the other host in SUPARUST_MAIL_CORS", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -161,6 +162,22 @@ func TestMailboxPorts(t *testing.T) {
 	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), `"Subject":"Hi"`) {
 		t.Errorf("%s, %v", body, err)
+	}
+
+	for host, want := range map[string]int{strings.TrimPrefix(address, "http://"): 200, "localhost": 200, "evil.example.com": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/api/v1/messages", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host // as a page sends it whose name was made to lead here
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil || res.StatusCode != want || want == 403 && !strings.Contains(string(body), "SUPARUST_MAIL_CORS") {
+			t.Errorf("%s: %d %s, %v", host, res.StatusCode, body, err)
+		}
 	}
 
 	taken := server.DefaultConfig()

@@ -9,10 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -61,7 +59,7 @@ func New(c Config) *Handler {
 func fromHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if u, err := url.Parse(origin); !isHere(r.Host) || origin != "" && (err != nil || !isHere(u.Host)) {
+		if u, err := url.Parse(origin); !httpx.Here(r.Host) || origin != "" && (err != nil || !httpx.Here(u.Host)) {
 			const status = http.StatusForbidden
 			_ = httpx.WriteJSON(w, status, map[string]any{"code": status, // plain values always encode
 				"message": "the control API is for this machine alone: ask http://127.0.0.1 or http://localhost, not from a page of another host"})
@@ -69,15 +67,6 @@ func fromHere(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// isHere tells that a host, with or without a port, is this machine, whoever
-// resolves its name. The last is how a container calls it.
-func isHere(host string) bool {
-	u := url.URL{Host: host}
-	name := strings.ToLower(u.Hostname())
-	ip := net.ParseIP(name)
-	return ip != nil && ip.IsLoopback() || name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "host.docker.internal"
 }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.inner.ServeHTTP(w, r) }
