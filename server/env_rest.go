@@ -23,7 +23,7 @@ var restSettings = []Setting{
 		set: restSetting("db_pre_request")},
 	{Name: "SUPARUST_DB_ROOT_SPEC", Aliases: []string{"PGRST_DB_ROOT_SPEC", "PGRST_ROOT_SPEC"}, Default: "none", Help: "Function that answers REST's root in the place of the OpenAPI document.",
 		set: restSetting("db_root_spec")},
-	{Name: "SUPARUST_DB_HOISTED_TX_SETTINGS", Aliases: []string{"PGRST_DB_HOISTED_TX_SETTINGS"}, Default: "statement_timeout, plan_filter.statement_cost_limit, default_transaction_isolation", Help: "Settings of a called function that are set before it runs.",
+	{Name: "SUPARUST_DB_HOISTED_TX_SETTINGS", Aliases: []string{"PGRST_DB_HOISTED_TX_SETTINGS"}, Default: "statement_timeout, plan_filter.statement_cost_limit, default_transaction_isolation", Help: "Settings of a called function that are set before it runs: regular expressions over name=value.",
 		set: restSetting("db_hoisted_tx_settings")},
 	{Name: "SUPARUST_DB_PREPARED_STATEMENTS", Aliases: []string{"PGRST_DB_PREPARED_STATEMENTS"}, Default: "true", Help: "Prepare statements; false for poolers that give every transaction another connection.",
 		set: restSetting("db_prepared_statements")},
