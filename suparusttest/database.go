@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/suparust/suparust/server"
 )
 
 type fixtureSet struct {
@@ -131,19 +132,8 @@ func folders(tb testing.TB, fsys fs.FS) []string {
 // Environ is the environment that clients of other languages find the server
 // with, as NAME=value.
 func (s *Server) Environ() []string {
-	env := []string{
-		"SUPABASE_URL=" + s.URL,
-		"SUPABASE_ANON_KEY=" + s.AnonKey,
-		"SUPABASE_SERVICE_ROLE_KEY=" + s.ServiceKey,
-		"SUPABASE_PUBLISHABLE_KEY=" + s.PublishableKey,
-		"SUPABASE_SECRET_KEY=" + s.SecretKey,
-		"SUPABASE_DB_URL=" + s.DatabaseURL,
-		"DATABASE_URL=" + s.DatabaseURL,
-		"SUPABASE_JWT_SECRET=" + s.JWTSecret,
-	}
-	for _, prefix := range []string{"NEXT_PUBLIC_", "VITE_", "PUBLIC_", "EXPO_PUBLIC_", "NUXT_PUBLIC_"} {
-		env = append(env, prefix+"SUPABASE_URL="+s.URL, prefix+"SUPABASE_ANON_KEY="+s.AnonKey,
-			prefix+"SUPABASE_PUBLISHABLE_KEY="+s.PublishableKey)
-	}
-	return env
+	return server.ClientEnviron(s.URL, s.DatabaseURL, server.Keys{
+		JWTSecret: s.JWTSecret, AnonKey: s.AnonKey, ServiceRoleKey: s.ServiceKey,
+		PublishableKey: s.PublishableKey, SecretKey: s.SecretKey,
+	})
 }
