@@ -39,6 +39,7 @@ type commandLine struct {
 // app is what every command works with.
 type app struct {
 	Stdio
+	args    []string // as typed
 	environ []string
 	id      identity
 }
@@ -126,5 +127,5 @@ func run(args []string, stdio Stdio, environ []string) (err error) {
 	if err != nil {
 		return err
 	}
-	return command.Run(&app{Stdio: stdio, environ: environ, id: id})
+	return command.Run(&app{Stdio: stdio, args: args, environ: environ, id: id})
 }

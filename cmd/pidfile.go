@@ -61,13 +61,14 @@ func lockPIDFile(path string) (f *pidFile, stale bool, err error) {
 	}
 }
 
-// remove deletes the file while the lock is held, then gives the lock up.
+// remove deletes the file and the state beside it while the lock is held, then gives the lock up.
 func (f *pidFile) remove() error {
+	stateErr := removeState(f.path)
 	err := os.Remove(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, f.lock.Close())
+	return errors.Join(stateErr, err, f.lock.Close())
 }
 
 // runningPID returns the PID of the server that holds the file, 0 when none does.
@@ -102,7 +103,7 @@ type instance struct {
 	path  string
 	pid   int
 	port  int
-	since time.Time
+	state serverState
 }
 
 // instances lists the servers of an identity in dir. Files that no server holds are removed and returned as stale.
@@ -129,15 +130,15 @@ func inspect(running []instance, stale []string, path string, port int) ([]insta
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return running, stale, nil
-	}
-	if err != nil {
-		return nil, nil, pidFileError(path, err)
-	}
 	if pid != 0 {
-		return append(running, instance{path: path, pid: pid, port: port, since: info.ModTime()}), stale, nil
+		st, err := readState(path, pid)
+		if err != nil {
+			return nil, nil, err
+		}
+		if st.Port != 0 {
+			port = st.Port
+		}
+		return append(running, instance{path: path, pid: pid, port: port, state: st}), stale, nil
 	}
 	removed, err := removeStale(path)
 	if removed {
@@ -158,7 +159,7 @@ func removeStale(path string) (bool, error) {
 	}
 	removed := false
 	if isCurrent(lock, path) {
-		if err := os.Remove(path); err != nil {
+		if err := errors.Join(removeState(path), os.Remove(path)); err != nil {
 			return false, errors.Join(pidFileError(path, err), lock.Close())
 		}
 		removed = true

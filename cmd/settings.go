@@ -1,14 +1,10 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -119,66 +115,51 @@ func (s *settings) running(a *app) ([]instance, error) {
 
 // named is a value under the name that the Supabase CLI gives it, with a title for people.
 type named struct {
-	name, title, value string
-	secret             bool
+	name, title string
+	secret      bool
 }
 
-// names are the addresses and keys of a server, in the order of the Supabase CLI. What is not served, and keys that a
-// JWT secret without a shared key cannot make, are left out.
-func names(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig) []named {
+// names are the addresses and keys of a server, in the order of the Supabase CLI.
+var names = []named{
+	{"API_URL", "API URL", false},
+	{"REST_URL", "", false},
+	{"STORAGE_S3_URL", "S3 URL", false},
+	{"DB_URL", "Database URL", true},
+	{"INBUCKET_URL", "", false},
+	{"MAILPIT_URL", "Mailbox", false},
+	{"PUBLISHABLE_KEY", "Publishable key", false},
+	{"SECRET_KEY", "Secret key", true},
+	{"JWT_SECRET", "JWT secret", true},
+	{"ANON_KEY", "Anon key", false},
+	{"SERVICE_ROLE_KEY", "Service role key", true},
+	{"S3_PROTOCOL_ACCESS_KEY_ID", "S3 access key", false},
+	{"S3_PROTOCOL_ACCESS_KEY_SECRET", "S3 secret key", true},
+	{"S3_PROTOCOL_REGION", "S3 region", false},
+}
+
+// values are the addresses and keys of a server, by name. What is not served, and keys that a JWT secret without a shared
+// key cannot make, are left out.
+func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig) map[string]string {
 	s3URL := api + "/storage/v1/s3"
 	if s3.Disabled || s3.AccessKeyID == "" {
 		s3, s3URL = server.S3ProtocolConfig{}, ""
 	}
-	list := []named{
-		{"API_URL", "API URL", api, false},
-		{"REST_URL", "", api + "/rest/v1", false},
-		{"STORAGE_S3_URL", "S3 URL", s3URL, false},
-		{"DB_URL", "Database URL", database, true},
-		{"INBUCKET_URL", "", mailbox, false},
-		{"MAILPIT_URL", "Mailbox", mailbox, false},
-		{"PUBLISHABLE_KEY", "Publishable key", keys.PublishableKey, false},
-		{"SECRET_KEY", "Secret key", keys.SecretKey, true},
-		{"JWT_SECRET", "JWT secret", keys.JWTSecret, true},
-		{"ANON_KEY", "Anon key", keys.AnonKey, false},
-		{"SERVICE_ROLE_KEY", "Service role key", keys.ServiceRoleKey, true},
-		{"S3_PROTOCOL_ACCESS_KEY_ID", "S3 access key", s3.AccessKeyID, false},
-		{"S3_PROTOCOL_ACCESS_KEY_SECRET", "S3 secret key", s3.SecretAccessKey, true},
-		{"S3_PROTOCOL_REGION", "S3 region", s3.Region, false},
+	all := map[string]string{
+		"API_URL":                       api,
+		"REST_URL":                      api + "/rest/v1",
+		"STORAGE_S3_URL":                s3URL,
+		"DB_URL":                        database,
+		"INBUCKET_URL":                  mailbox,
+		"MAILPIT_URL":                   mailbox,
+		"PUBLISHABLE_KEY":               keys.PublishableKey,
+		"SECRET_KEY":                    keys.SecretKey,
+		"JWT_SECRET":                    keys.JWTSecret,
+		"ANON_KEY":                      keys.AnonKey,
+		"SERVICE_ROLE_KEY":              keys.ServiceRoleKey,
+		"S3_PROTOCOL_ACCESS_KEY_ID":     s3.AccessKeyID,
+		"S3_PROTOCOL_ACCESS_KEY_SECRET": s3.SecretAccessKey,
+		"S3_PROTOCOL_REGION":            s3.Region,
 	}
-	return slices.DeleteFunc(list, func(n named) bool { return n.value == "" })
-}
-
-// apiURL is the address of a server on port.
-func (s *settings) apiURL(port int) string {
-	if s.config.PublicURL != "" {
-		return s.config.PublicURL
-	}
-	host := s.config.BindAddr
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
-}
-
-// databaseURL is the address of a running server's PostgreSQL, which wrote its port into its data directory.
-func (s *settings) databaseURL() (string, error) {
-	d := s.config.Database
-	if d.URL != "" {
-		return d.URL, nil
-	}
-	file := filepath.Join(d.DataDir, "postmaster.pid")
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s is not there: PostgreSQL is just starting or has ended, or SUPARUST_DB_DATA_DIR changed since the start", file)
-	}
-	if err != nil {
-		return "", fmt.Errorf("cannot read %s: %w; run suparust as the user that started the server", file, pathless(err))
-	}
-	lines := strings.Split(string(data), "\n")
-	if len(lines) < 4 {
-		return "", fmt.Errorf("%s is incomplete: PostgreSQL is just starting; try again in a moment", file)
-	}
-	u := url.URL{Scheme: "postgresql", User: url.UserPassword("postgres", d.Password), Host: net.JoinHostPort("127.0.0.1", lines[3]), Path: "/postgres"}
-	return u.String(), nil
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	return all
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -97,19 +97,24 @@ func (c startCommand) Run(a *app) (err error) {
 			return err
 		}
 	}
-	mailbox := ""
-	if !s.config.Mail.Disabled {
-		if mailbox, err = srv.MailURL(); err != nil {
-			return err
-		}
+	st, err := a.state(s, srv, port)
+	if err != nil {
+		return err
 	}
-	a.banner(names(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol))
+	if err := pid.writeState(st); err != nil {
+		return err
+	}
+	a.banner(st.Values)
 	var reloading sync.WaitGroup
 	reloading.Go(func() {
 		for {
 			select {
 			case sig := <-reloads:
 				c.reload(ctx, a, s, srv, sig)
+				st.Values = values(srv.URL(), srv.DatabaseURL(), st.Values["MAILPIT_URL"], srv.Keys(), s.config.Storage.S3Protocol)
+				if err := pid.writeState(st); err != nil {
+					s.config.Logger.Error("the new keys are in force, but `suparust status` shows the old ones", "error", err)
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -153,15 +158,35 @@ const (
 	reloadSettings reloadKind = "settings"
 )
 
-// banner tells a person everything; where output is kept, in a container's log, it keeps secrets out.
-func (a *app) banner(list []named) {
-	fmt.Fprintf(a.Out, "suparust is running. Stop it with Ctrl-C or `suparust%s stop`.\n", a.id.flags())
-	if isTerminal(a.Out) {
-		printNames(a.Out, list)
-		return
+// state is what the server tells of itself once it serves.
+func (a *app) state(s *settings, srv *server.Server, port int) (serverState, error) {
+	mailbox := ""
+	if !s.config.Mail.Disabled {
+		var err error
+		if mailbox, err = srv.MailURL(); err != nil {
+			return serverState{}, err
+		}
 	}
-	printNames(a.Out, slices.DeleteFunc(list, func(n named) bool { return n.secret }))
-	fmt.Fprintf(a.Out, "`suparust%s status` shows the database's URL and the secret keys.\n", a.id.flags())
+	dir, err := os.Getwd()
+	if err != nil {
+		return serverState{}, fmt.Errorf("the working directory is gone: %w", err)
+	}
+	st := serverState{PID: os.Getpid(), Identity: a.id.name(), Version: server.Version, Started: time.Now(), Serving: true, Port: port, Dir: dir, Args: a.args}
+	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol)
+	if s.config.Control {
+		st.Control = &controlAccess{URL: srv.URL() + "/_suparust/control", Token: srv.Keys().ServiceRoleKey}
+	}
+	return st, nil
+}
+
+// banner tells a person everything; where output is kept, in a container's log, it keeps secrets out.
+func (a *app) banner(values map[string]string) {
+	fmt.Fprintf(a.Out, "suparust is running. Stop it with Ctrl-C or `suparust%s stop`.\n", a.id.flags())
+	terminal := isTerminal(a.Out)
+	printNames(a.Out, values, terminal)
+	if !terminal {
+		fmt.Fprintf(a.Out, "`suparust%s status` shows the database's URL and the secret keys.\n", a.id.flags())
+	}
 }
 
 // claim takes the PID file of a server on port.

@@ -16,7 +16,7 @@ type statusCommand struct {
 
 // Help is shown by `suparust status --help`.
 func (statusCommand) Help() string {
-	return `Exits with 0 when the server runs and with 3 when it does not.
+	return `Exits with 0 when the server runs, and with 3 when it does not or does not serve yet.
 
 Examples:
 
@@ -32,11 +32,7 @@ func (c statusCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	running, err := s.running(a)
-	if err != nil {
-		return err
-	}
-	server, err := choose(running, c.Port)
+	server, err := a.runningServer(s, c.Port)
 	if err != nil {
 		return err
 	}
@@ -46,50 +42,51 @@ func (c statusCommand) Run(a *app) error {
 		}
 		return exitStatus(exitStopped)
 	}
-	keys, err := s.config.CompleteKeys()
-	if err != nil {
-		return err
+	if !server.state.Serving {
+		if c.Output == "text" {
+			fmt.Fprintf(a.Out, "Status: STARTING (PID %d)\n", server.pid)
+		}
+		return exitStatus(exitStopped)
 	}
-	database, err := s.databaseURL()
-	if err != nil {
-		return err
-	}
-	list := names(s.apiURL(server.port), database, s.config.Mail.URLBeside(server.port), keys, s.config.Storage.S3Protocol)
 	switch c.Output {
 	case "json":
-		return printJSON(a.Out, list)
+		return printJSON(a.Out, server.state.Values)
 	case "env":
-		for _, n := range list {
-			fmt.Fprintf(a.Out, "%s=%s\n", n.name, strconv.Quote(n.value))
+		for _, n := range names {
+			if v, ok := server.state.Values[n.name]; ok {
+				fmt.Fprintf(a.Out, "%s=%s\n", n.name, strconv.Quote(v))
+			}
 		}
 		return nil
 	}
-	fmt.Fprintf(a.Out, "Status: RUNNING (PID %d, uptime %s)\n", server.pid, uptime(time.Since(server.since)))
-	printNames(a.Out, list)
+	fmt.Fprintf(a.Out, "Status: RUNNING (PID %d, uptime %s)\n", server.pid, uptime(time.Since(server.state.Started)))
+	printNames(a.Out, server.state.Values, true)
 	return nil
 }
 
 // printJSON keeps the order of the names.
-func printJSON(out io.Writer, names []named) error {
-	text := "{"
-	for i, n := range names {
-		value, err := json.Marshal(n.value)
+func printJSON(out io.Writer, values map[string]string) error {
+	text, between := "{", ""
+	for _, n := range names {
+		v, ok := values[n.name]
+		if !ok {
+			continue
+		}
+		value, err := json.Marshal(v)
 		if err != nil {
 			return err
 		}
-		if i > 0 {
-			text += ","
-		}
-		text += fmt.Sprintf("\n  %q: %s", n.name, value)
+		text += fmt.Sprintf("%s\n  %q: %s", between, n.name, value)
+		between = ","
 	}
 	_, err := io.WriteString(out, text+"\n}\n")
 	return err
 }
 
-func printNames(out io.Writer, names []named) {
+func printNames(out io.Writer, values map[string]string, secrets bool) {
 	for _, n := range names {
-		if n.title != "" {
-			fmt.Fprintf(out, "  %-18s %s\n", n.title+":", n.value)
+		if v, ok := values[n.name]; ok && n.title != "" && (secrets || !n.secret) {
+			fmt.Fprintf(out, "  %-18s %s\n", n.title+":", v)
 		}
 	}
 }

@@ -32,11 +32,7 @@ func (c stopCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	running, err := s.running(a)
-	if err != nil {
-		return err
-	}
-	server, err := choose(running, c.Port)
+	server, err := a.runningServer(s, c.Port)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 
 	"github.com/suparust/suparust/server/internal/mail"
 )
@@ -75,20 +73,6 @@ func (c *MailConfig) PortBeside(apiPort int) int {
 		return apiPort + derivedMailDistance
 	}
 	return apiPort - derivedMailDistance
-}
-
-// URLBeside is the address of the mailbox of APIs on apiPort, "" when it has
-// none or any free port.
-func (c *MailConfig) URLBeside(apiPort int) string {
-	port := c.PortBeside(apiPort)
-	if c.Disabled || c.OnDemand || port == 0 {
-		return ""
-	}
-	host := c.ListenAddr
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 func (c *MailConfig) validate() error {
