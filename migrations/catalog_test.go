@@ -234,116 +234,11 @@ const columns = `
 	where attrelid = to_regclass($1) and attnum > 0 and not attisdropped order by attnum`
 
 //covers:storage 72
-//covers:auth 165
 func TestColumns(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
 	admin.exec("set search_path = pg_catalog")
 	for table, want := range map[string]string{
-		"auth.users": `
-			instance_id uuid
-			id uuid not null
-			aud character varying(255)
-			role character varying(255)
-			email character varying(255)
-			encrypted_password character varying(255)
-			email_confirmed_at timestamp with time zone
-			invited_at timestamp with time zone
-			confirmation_token character varying(255)
-			confirmation_sent_at timestamp with time zone
-			recovery_token character varying(255)
-			recovery_sent_at timestamp with time zone
-			email_change_token_new character varying(255)
-			email_change character varying(255)
-			email_change_sent_at timestamp with time zone
-			last_sign_in_at timestamp with time zone
-			raw_app_meta_data jsonb
-			raw_user_meta_data jsonb
-			is_super_admin boolean
-			created_at timestamp with time zone
-			updated_at timestamp with time zone
-			phone text default NULL::character varying
-			phone_confirmed_at timestamp with time zone
-			phone_change text default ''::character varying
-			phone_change_token character varying(255) default ''::character varying
-			phone_change_sent_at timestamp with time zone
-			confirmed_at timestamp with time zone as LEAST(email_confirmed_at, phone_confirmed_at)
-			email_change_token_current character varying(255) default ''::character varying
-			email_change_confirm_status smallint default 0
-			banned_until timestamp with time zone
-			reauthentication_token character varying(255) default ''::character varying
-			reauthentication_sent_at timestamp with time zone
-			is_sso_user boolean not null default false
-			deleted_at timestamp with time zone
-			is_anonymous boolean not null default false`,
-		"auth.identities": `
-			provider_id text not null
-			user_id uuid not null
-			identity_data jsonb not null
-			provider text not null
-			last_sign_in_at timestamp with time zone
-			created_at timestamp with time zone
-			updated_at timestamp with time zone
-			email text as lower((identity_data ->> 'email'::text))
-			id uuid not null default gen_random_uuid()`,
-		"auth.sessions": `
-			id uuid not null
-			user_id uuid not null
-			created_at timestamp with time zone
-			updated_at timestamp with time zone
-			factor_id uuid
-			aal auth.aal_level
-			not_after timestamp with time zone
-			refreshed_at timestamp without time zone
-			user_agent text
-			ip inet
-			tag text
-			oauth_client_id uuid
-			refresh_token_hmac_key text
-			refresh_token_counter bigint
-			scopes text`,
-		"auth.refresh_tokens": `
-			instance_id uuid
-			id bigint not null default nextval('auth.refresh_tokens_id_seq'::regclass)
-			token character varying(255)
-			user_id character varying(255)
-			revoked boolean
-			created_at timestamp with time zone
-			updated_at timestamp with time zone
-			parent character varying(255)
-			session_id uuid`,
-		"auth.one_time_tokens": `
-			id uuid not null
-			user_id uuid not null
-			token_type auth.one_time_token_type not null
-			token_hash text not null
-			relates_to text not null
-			created_at timestamp without time zone not null default now()
-			updated_at timestamp without time zone not null default now()`,
-		"auth.audit_log_entries": `
-			instance_id uuid
-			id uuid not null
-			payload json
-			created_at timestamp with time zone
-			ip_address character varying(64) not null default ''::character varying`,
-		"auth.flow_state": `
-			id uuid not null
-			user_id uuid
-			auth_code text
-			code_challenge_method auth.code_challenge_method
-			code_challenge text
-			provider_type text not null
-			provider_access_token text
-			provider_refresh_token text
-			created_at timestamp with time zone
-			updated_at timestamp with time zone
-			authentication_method text not null
-			auth_code_issued_at timestamp with time zone
-			invite_token text
-			referrer text
-			oauth_client_state_id uuid
-			linking_target_id uuid
-			email_optional boolean not null default false`,
 		"storage.buckets": `
 			id text not null
 			name text not null

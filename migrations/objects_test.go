@@ -13,7 +13,6 @@ import (
 // projects refer to and insert into.
 //
 //covers:storage 72
-//covers:auth 165
 func TestConstraints(t *testing.T) {
 	t.Parallel()
 	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
@@ -26,42 +25,6 @@ func TestConstraints(t *testing.T) {
 		where indrelid = to_regclass($1) and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u'))
 		) lines order by line collate "C"`
 	for table, want := range map[string]string{
-		"auth.users": `
-			CREATE INDEX users_instance_id_email_idx ON auth.users USING btree (instance_id, lower((email)::text))
-			CREATE INDEX users_instance_id_idx ON auth.users USING btree (instance_id)
-			CREATE INDEX users_is_anonymous_idx ON auth.users USING btree (is_anonymous)
-			CREATE UNIQUE INDEX confirmation_token_idx ON auth.users USING btree (confirmation_token) WHERE ((confirmation_token)::text !~ '^[0-9 ]*$'::text)
-			CREATE UNIQUE INDEX email_change_token_current_idx ON auth.users USING btree (email_change_token_current) WHERE ((email_change_token_current)::text !~ '^[0-9 ]*$'::text)
-			CREATE UNIQUE INDEX email_change_token_new_idx ON auth.users USING btree (email_change_token_new) WHERE ((email_change_token_new)::text !~ '^[0-9 ]*$'::text)
-			CREATE UNIQUE INDEX reauthentication_token_idx ON auth.users USING btree (reauthentication_token) WHERE ((reauthentication_token)::text !~ '^[0-9 ]*$'::text)
-			CREATE UNIQUE INDEX recovery_token_idx ON auth.users USING btree (recovery_token) WHERE ((recovery_token)::text !~ '^[0-9 ]*$'::text)
-			CREATE UNIQUE INDEX users_email_partial_key ON auth.users USING btree (email) WHERE (is_sso_user = false)
-			users_email_change_confirm_status_check: CHECK (((email_change_confirm_status >= 0) AND (email_change_confirm_status <= 2)))
-			users_phone_key: UNIQUE (phone)
-			users_pkey: PRIMARY KEY (id)`,
-		"auth.identities": `
-			CREATE INDEX identities_email_idx ON auth.identities USING btree (email text_pattern_ops)
-			CREATE INDEX identities_user_id_idx ON auth.identities USING btree (user_id)
-			identities_pkey: PRIMARY KEY (id)
-			identities_provider_id_provider_unique: UNIQUE (provider_id, provider)
-			identities_user_id_fkey: FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE`,
-		"auth.refresh_tokens": `
-			CREATE INDEX refresh_tokens_instance_id_idx ON auth.refresh_tokens USING btree (instance_id)
-			CREATE INDEX refresh_tokens_instance_id_user_id_idx ON auth.refresh_tokens USING btree (instance_id, user_id)
-			CREATE INDEX refresh_tokens_parent_idx ON auth.refresh_tokens USING btree (parent)
-			CREATE INDEX refresh_tokens_session_id_revoked_idx ON auth.refresh_tokens USING btree (session_id, revoked)
-			CREATE INDEX refresh_tokens_updated_at_idx ON auth.refresh_tokens USING btree (updated_at DESC)
-			refresh_tokens_pkey: PRIMARY KEY (id)
-			refresh_tokens_session_id_fkey: FOREIGN KEY (session_id) REFERENCES auth.sessions(id) ON DELETE CASCADE
-			refresh_tokens_token_unique: UNIQUE (token)`,
-		"auth.mfa_factors": `
-			CREATE INDEX factor_id_created_at_idx ON auth.mfa_factors USING btree (user_id, created_at)
-			CREATE INDEX mfa_factors_user_id_idx ON auth.mfa_factors USING btree (user_id)
-			CREATE UNIQUE INDEX mfa_factors_user_friendly_name_unique ON auth.mfa_factors USING btree (friendly_name, user_id) WHERE (TRIM(BOTH FROM friendly_name) <> ''::text)
-			CREATE UNIQUE INDEX unique_phone_factor_per_user ON auth.mfa_factors USING btree (user_id, phone)
-			mfa_factors_last_challenged_at_key: UNIQUE (last_challenged_at)
-			mfa_factors_pkey: PRIMARY KEY (id)
-			mfa_factors_user_id_fkey: FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE`,
 		"storage.buckets": `
 			CREATE UNIQUE INDEX bname ON storage.buckets USING btree (name)
 			buckets_pkey: PRIMARY KEY (id)
