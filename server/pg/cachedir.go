@@ -63,6 +63,9 @@ type tree struct {
 	minor   int
 }
 
+// templateSuffix ends the file of a template, <key>-<checksum>.tar.zst: its name says what must be in it.
+const templateSuffix = ".tar.zst"
+
 const treeMarker = ".suparust-complete"
 
 var treeName = regexp.MustCompile(`^(\d+)\.(\d+)-([a-z0-9]+)-([a-z0-9]+)-([0-9a-f]{12})$`)

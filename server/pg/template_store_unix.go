@@ -20,9 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The cache keeps a template as <key>-<checksum>.tar.zst: its name says what must be in it.
 const (
-	templateSuffix    = ".tar.zst"
 	maxTemplates      = 16
 	maxTemplatesBytes = 1 << 30
 	maxTemplateBytes  = 8 << 30 // unpacked
