@@ -33,6 +33,7 @@ type commandLine struct {
 	Stop     stopCommand     `cmd:"" help:"Stop the server of this folder and wait until it has ended."`
 	Status   statusCommand   `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
+	Env      envCommand      `cmd:"" help:"Write environment files."`
 	Version  versionCommand  `cmd:"" help:"Show the versions of suparust and of its parts."`
 }
 

@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,6 +66,22 @@ func (e *environ) lookup(name string) (string, bool) {
 	return v, ok
 }
 
+// ownNames is a lookup that leaves out the names that other programs use too. Beside a project, PORT, JWT_SECRET or
+// SUPABASE_ANON_KEY in .env belong to the app: often they are those of the hosted project. A file that was asked for is
+// suparust's, and all of it is read.
+func (e *environ) ownNames(asked bool) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if strings.HasPrefix(name, "SUPARUST_") {
+			return e.lookup(name)
+		}
+		if !asked {
+			return "", false
+		}
+		v, ok := e.file[name]
+		return v, ok
+	}
+}
+
 // names are the variables that there are.
 func (e *environ) names() []string {
 	all := maps.Clone(e.process)
@@ -81,11 +95,10 @@ const jwtSecret = "SUPARUST_JWT_SECRET"
 // generateSecret makes a JWT secret and keeps it in the environment file, so that the keys stay the same at the next
 // start. Only this user may read a file that it creates.
 func (e *environ) generateSecret() error {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return fmt.Errorf("generate a JWT secret: %w", err)
+	secret, err := randomSecret()
+	if err != nil {
+		return err
 	}
-	secret := hex.EncodeToString(raw)
 	text := "# The secret that signs tokens; the anon and service keys derive from it. Keep it out of version control.\n" +
 		jwtSecret + "=" + secret + "\n"
 	flag := os.O_CREATE | os.O_EXCL | os.O_WRONLY

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/suparust/suparust/server"
 )
@@ -41,7 +40,7 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		if s.notes, err = s.config.LoadProject(root, lookup); err != nil {
 			return nil, usageError{err.Error()}
 		}
-		lookup = ownNames(lookup)
+		lookup = s.environ.ownNames(a.id.required())
 	}
 	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
 	if f.Port != 0 {
@@ -57,17 +56,6 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		return nil, usageError{err.Error()}
 	}
 	return s, nil
-}
-
-// ownNames leaves out the names that other programs use too. Beside a project, PORT, JWT_SECRET or SUPABASE_ANON_KEY in
-// .env belong to the app: often they are those of the hosted project.
-func ownNames(lookup func(string) (string, bool)) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		if !strings.HasPrefix(name, "SUPARUST_") {
-			return "", false
-		}
-		return lookup(name)
-	}
 }
 
 // projectRoot is the folder that contains supabase/, "" when there is none.

@@ -17,6 +17,7 @@ import (
 
 type startCommand struct {
 	settingFlags
+	ExitWithStdin bool `help:"Stop when standard input closes: for a program that starts the server and may be killed." name:"exit-with-stdin"`
 }
 
 // Help is shown by `suparust start --help`.
@@ -51,6 +52,11 @@ func (c startCommand) Run(a *app) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if c.ExitWithStdin {
+		var ended context.CancelFunc
+		ctx, ended = untilStdinCloses(ctx)
+		defer ended()
+	}
 	reloads, noMore := reloadSignals() // one that comes early must not end the process
 	defer noMore()
 

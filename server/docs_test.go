@@ -25,7 +25,8 @@ Settings come from, the first that says something wins: flags, the environment, 
 
 A project's ` + "`config.toml`" + ` is used when it is found from the working directory upward. Then the server has the
 ports, keys and password of Supabase's local stack and listens on loopback, because those keys are public. The shared
-names of the third column are read only where there is no project.
+names of the third column are read only where there is no project, or in a file that was asked for by ` + "`--profile`" + ` or
+` + "`--env-file`" + `.
 
 Truth values are true, false, yes, no, on, off or a number, which is true above 0. The settings of REST from
 ` + "`SUPARUST_DB_SCHEMAS` to `SUPARUST_SERVER_TIMING_ENABLED` that have a name `PGRST_X`, but those of the application, may stand in the\ndatabase, too, as `pgrst.x`" + ` of the login role (` + "`alter role authenticator set pgrst.db_max_rows = '100'`" + `), and win there; so may
