@@ -24,6 +24,9 @@ type Setting struct {
 	Help    string
 	Secret  bool // its value must not be shown
 	Empty   bool // an empty value says something, too
+	// foreign says when the other names mean somebody else's setting and are
+	// not read; nil is never.
+	foreign func(c *Config) bool
 	set     func(c *Config, value string) error
 	setEach func(c *Config, rest, value string) error // of a family, in the place of set
 }
@@ -49,7 +52,7 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 			}
 			continue
 		}
-		name, value := s.find(lookup)
+		name, value := s.find(c, lookup)
 		if name == "" {
 			continue
 		}
@@ -98,8 +101,12 @@ func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn fun
 	return nil
 }
 
-func (s *Setting) find(lookup func(string) (string, bool)) (name, value string) {
-	for _, n := range append([]string{s.Name}, s.Aliases...) {
+func (s *Setting) find(c *Config, lookup func(string) (string, bool)) (name, value string) {
+	names := []string{s.Name}
+	if s.foreign == nil || !s.foreign(c) {
+		names = append(names, s.Aliases...)
+	}
+	for _, n := range names {
 		if v, ok := lookup(n); ok && (v != "" || s.Empty) {
 			return n, v
 		}

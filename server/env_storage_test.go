@@ -49,3 +49,20 @@ func TestStorageServiceNames(t *testing.T) {
 		}
 	}
 }
+
+// Names such as AWS_REGION are in many environments for other programs: they
+// are this server's only when it keeps its files in a bucket.
+func TestBucketNames(t *testing.T) {
+	foreign := []string{"STORAGE_S3_BUCKET=b", "GLOBAL_S3_ENDPOINT=https://s3.example.com", "AWS_REGION=eu-west-1", "GLOBAL_S3_FORCE_PATH_STYLE=perhaps",
+		"AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s", "AWS_SESSION_TOKEN=t"}
+	c, warnings, err := configured(t, foreign...)
+	if err != nil || len(warnings) != 0 || c.Storage.S3 != (server.S3Config{}) {
+		t.Errorf("with files on disk: %+v, warnings %q, %v", c.Storage.S3, warnings, err)
+	}
+	foreign[3] = "GLOBAL_S3_FORCE_PATH_STYLE=true"
+	c, warnings, err = configured(t, append(foreign, "SUPARUST_STORAGE_BACKEND=s3")...)
+	want := server.S3Config{Endpoint: "https://s3.example.com", Bucket: "b", Region: "eu-west-1", PathStyle: true, AccessKeyID: "k", SecretAccessKey: "s", SessionToken: "t"}
+	if err != nil || len(warnings) != len(foreign) || c.Storage.S3 != want {
+		t.Errorf("with files in a bucket: %+v, warnings %q, %v", c.Storage.S3, warnings, err)
+	}
+}

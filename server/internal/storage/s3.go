@@ -68,6 +68,7 @@ var s3Routes = []s3Route{
 	{"GET", 1, []string{"location"}, "", "storage.s3.bucket.get_location", (*call).s3BucketLocation},
 	{"GET", 1, []string{"versioning"}, "", "storage.s3.bucket.get_versioning", (*call).s3BucketVersioning},
 	{"GET", 1, []string{"uploads"}, "", "storage.s3.upload.list_multipart", (*call).s3ListUploads},
+	{"GET", 1, []string{"versions"}, "", "storage.s3.object.list", (*call).s3ListVersions},
 	{"GET", 1, []string{"list-type=2"}, "", "storage.s3.object.list", (*call).s3ListObjectsV2},
 	{"GET", 1, nil, "", "storage.s3.object.list", (*call).s3ListObjects},
 	{"POST", 1, []string{"delete"}, "", "storage.s3.object.delete_many", (*call).s3DeleteObjects},

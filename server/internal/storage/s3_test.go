@@ -39,6 +39,9 @@ func TestS3Signatures(t *testing.T) {
 		other.key = "unknown"
 		wantFailure(t, "another key", other.do("GET", "/b/x", "", ""), 403, "AccessDenied", "Invalid Access Key")
 		wantFailure(t, "no signature", c.fetch("GET", a.url+"/s3/b/x", ""), 403, "AccessDenied", "Missing signature")
+		if r := c.fetch("GET", a.url+"/s3/b/x?AWSAccessKeyId=k&Signature=s&Expires=1", ""); r.status != 403 || !strings.Contains(r.body, "s3.signature_version s3v4") {
+			t.Errorf("signature version 2: %d %s", r.status, r.body)
+		}
 		r = c.fetch("HEAD", a.url+"/s3/b/x", "")
 		if r.status != 403 || r.body != "" {
 			t.Errorf("HEAD: %d %q", r.status, r.body)
@@ -282,6 +285,9 @@ func TestS3Objects(t *testing.T) {
 		t.Errorf("ETag %s, want %s", put.header.Get("Etag"), etag)
 	}
 	t.Run("get and head", func(t *testing.T) {
+		if raw := c.raw("HEAD", "/b/d/a.html"); !strings.Contains(raw, "\r\nx-amz-meta-size: 9\r\n") {
+			t.Errorf("the names of metadata are not in lower case, which boto3 keeps: %s", raw)
+		}
 		for _, method := range []string{"GET", "HEAD"} {
 			r := c.ok(200, method, "/b/d/a.html", "", "")
 			for name, want := range (headers{"Content-Type": "text/html", "Cache-Control": "max-age=7", "Etag": etag, "Content-Length": "10",
@@ -333,6 +339,18 @@ func TestS3Objects(t *testing.T) {
 		c.ok(200, "PUT", "/b/folder/", "", "")
 		if got := a.one(`select count(*) from storage.objects where name = 'folder/.emptyFolderPlaceholder'`); got != "1" {
 			t.Error("the folder has no placeholder")
+		}
+		// clients that made a folder look whether it is there
+		if r := c.ok(200, "HEAD", "/b/folder/", "", ""); r.header.Get("Content-Length") != "0" {
+			t.Errorf("head of the folder: %v", r.header)
+		}
+		c.ok(200, "GET", "/b/folder/", "", "")
+		wantFailure(t, "no folder", c.do("GET", "/b/none/", "", ""), 404, "NoSuchKey", "Object not found")
+		c.ok(204, "DELETE", "/b/folder/", "", "")
+		c.ok(200, "PUT", "/b/second/", "", "")
+		c.ok(200, "POST", "/b", "delete", `<Delete><Object><Key>second/</Key></Object></Delete>`)
+		if got := a.one(`select count(*) from storage.objects where name like '%/.emptyFolderPlaceholder'`); got != "0" {
+			t.Error("a deleted folder has its placeholder yet")
 		}
 	})
 	t.Run("copy", func(t *testing.T) {
@@ -476,6 +494,43 @@ func TestS3List(t *testing.T) {
 	}
 	if got := strings.Join(all, "|"); got != "B a|a-b a/|c d d/|e" {
 		t.Errorf("by markers: %s", got)
+	}
+	type versions struct {
+		NextKeyMarker, NextVersionIdMarker string
+		IsTruncated                        bool
+		Version                            []struct {
+			Key, VersionId, ETag string
+			IsLatest             bool
+			Size                 int
+		}
+		CommonPrefixes []struct{ Prefix string }
+	}
+	all = nil
+	for marker, page := "", 0; page < 20; page++ {
+		r := c.ok(200, "GET", "/b", "versions&max-keys=2&delimiter=/&version-id-marker=null&key-marker="+url.QueryEscape(marker), "")
+		var v versions
+		if err := xml.Unmarshal([]byte(r.body), &v); err != nil || !strings.Contains(r.body, "<ListVersionsResult ") {
+			t.Fatalf("%v %s", err, r.body)
+		}
+		for _, o := range v.Version {
+			all = append(all, o.Key)
+			if o.VersionId != "null" || !o.IsLatest || o.ETag == "" || o.Size != len(o.Key) {
+				t.Errorf("%+v", o)
+			}
+		}
+		for _, p := range v.CommonPrefixes {
+			all = append(all, p.Prefix)
+		}
+		if marker = v.NextKeyMarker; !v.IsTruncated {
+			break
+		}
+	}
+	if got := strings.Join(all, " "); got != "B a a-b a/ c d d/ e" {
+		t.Errorf("versions: %s", got)
+	}
+	c.ok(204, "DELETE", "/b/e", "versionId=null", "")
+	if got := list("list-type=2&prefix=e").entries(); got != "" {
+		t.Errorf("a deleted version: %q", got)
 	}
 	wantFailure(t, "a bad token", c.do("GET", "/b", "list-type=2&continuation-token=%21", ""), 400, "InvalidParameter", "Invalid Parameter continuation token")
 	wantFailure(t, "max-keys", c.do("GET", "/b", "list-type=2&max-keys=x", ""), 400, "InvalidRequest", "")

@@ -138,6 +138,51 @@ func (c *call) s3ListObjects() error {
 	return c.writeXML(d)
 }
 
+// s3ListVersions lists the objects as the only versions of themselves, which
+// is what they are: clients that empty a bucket ask for its versions.
+func (c *call) s3ListVersions() error {
+	q := c.r.URL.Query()
+	l, err := c.s3Listing(q)
+	if err != nil {
+		return err
+	}
+	l.after = q.Get("key-marker")
+	entries, more, err := c.s3Page(l)
+	if err != nil {
+		return err
+	}
+	d := newXML("ListVersionsResult")
+	d.text("Name", c.bucket)
+	d.text("Prefix", l.name(l.prefix))
+	d.text("KeyMarker", l.name(l.after))
+	d.text("VersionIdMarker", q.Get("version-id-marker"))
+	if more {
+		last := entries[len(entries)-1]
+		d.text("NextKeyMarker", l.name(last.name))
+		if !last.folder {
+			d.text("NextVersionIdMarker", onlyVersion)
+		}
+	}
+	d.number("MaxKeys", l.limit)
+	d.boolean("IsTruncated", more)
+	for _, e := range entries {
+		if e.folder {
+			continue
+		}
+		d.open("Version")
+		l.fields(d, e)
+		d.text("VersionId", onlyVersion)
+		d.boolean("IsLatest", true)
+		d.close("Version")
+	}
+	l.folders(d, entries)
+	l.describe(d)
+	return c.writeXML(d)
+}
+
+// onlyVersion is the version's id of an object that is not versioned.
+const onlyVersion = "null"
+
 // name is a key as the answer writes it.
 func (l s3Listing) name(key string) string {
 	if l.encode {
@@ -158,15 +203,20 @@ func (l s3Listing) contents(d *xmlDoc, entries []s3Entry) {
 		if e.folder {
 			continue
 		}
-		meta := readMetadata(e.raw)
 		d.open("Contents")
-		d.text("Key", l.name(e.name))
-		d.some("LastModified", e.updated)
-		d.some("ETag", meta.etag)
-		d.number("Size", max(meta.size, 0))
-		d.text("StorageClass", "STANDARD")
+		l.fields(d, e)
 		d.close("Contents")
 	}
+}
+
+// fields are what a list tells of an object.
+func (l s3Listing) fields(d *xmlDoc, e s3Entry) {
+	meta := readMetadata(e.raw)
+	d.text("Key", l.name(e.name))
+	d.some("LastModified", e.updated)
+	d.some("ETag", meta.etag)
+	d.number("Size", max(meta.size, 0))
+	d.text("StorageClass", "STANDARD")
 }
 
 func (l s3Listing) folders(d *xmlDoc, entries []s3Entry) {

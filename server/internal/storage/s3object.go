@@ -73,12 +73,16 @@ func errPrecondition() *Error {
 		Message: "At least one of the pre-conditions you specified did not hold"}
 }
 
-// s3Find finds the object of the path under the caller's role.
+// s3Find finds the object of the path under the caller's role. A folder is
+// found by the placeholder that it was stored as.
 func (c *call) s3Find() (*found, error) {
 	if err := checkKey(c.key); err != nil {
 		return nil, errNoSuchKey()
 	}
 	o, err := c.findAs(c.asUser(), c.bucket, c.key)
+	if err == nil && o == nil && strings.HasSuffix(c.key, "/") {
+		o, err = c.findAs(c.asUser(), c.bucket, c.key+placeholder)
+	}
 	if err == nil && o == nil {
 		return nil, errNoSuchKey()
 	}
@@ -213,7 +217,7 @@ func (c *call) s3Headers(h http.Header, o *found) {
 			missing++ // what no header can carry is counted
 			continue
 		}
-		h.Set("X-Amz-Meta-"+name, value)
+		h["x-amz-meta-"+strings.ToLower(name)] = []string{value} // boto3 keeps the case of names
 	}
 	if missing > 0 {
 		h.Set("X-Amz-Missing-Meta", strconv.Itoa(missing))
@@ -270,6 +274,10 @@ func (c *call) s3ObjectTagging() error {
 func (c *call) s3DeleteObject() error {
 	err := c.removeObject()
 	var e *Error
+	if errors.As(err, &e) && e.Code == "NoSuchKey" && strings.HasSuffix(c.key, "/") {
+		c.key += placeholder
+		err = c.removeObject()
+	}
 	if errors.As(err, &e) && (e.Code == "NoSuchKey" || e.Code == "InvalidKey") {
 		err = c.bucketExists() // deleting what is not there is no error
 	}
@@ -307,6 +315,9 @@ func (c *call) s3DeleteObjects() error {
 		}
 		if storable(*o.Key) {
 			keys = append(keys, *o.Key)
+			if strings.HasSuffix(*o.Key, "/") {
+				keys = append(keys, *o.Key+placeholder)
+			}
 		}
 	}
 	if err := c.bucketExists(); err != nil {
@@ -327,6 +338,9 @@ func (c *call) s3DeleteObjects() error {
 	hidden := map[string]bool{}
 	for _, r := range left[0] {
 		hidden[r.text(0)] = true
+		if folder, ok := strings.CutSuffix(r.text(0), "/"+placeholder); ok {
+			hidden[folder+"/"] = true
+		}
 	}
 	d := newXML("DeleteResult")
 	for _, o := range in.Object {

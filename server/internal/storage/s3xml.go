@@ -96,7 +96,8 @@ func (c *call) s3Fail(err error) {
 	if e.Status >= 500 && e.Status != http.StatusNotImplemented {
 		c.h.logFailure(c.ctx(), e, err)
 	}
-	d := newXML("Error")
+	d := &xmlDoc{root: "Error"} // botocore finds no code in a document with a namespace
+	d.b.WriteString(xmlHead + "<Error>")
 	d.text("Resource", strings.Trim(c.bucket+"/"+c.key, "/"))
 	d.text("Code", e.Code)
 	d.text("Message", e.Message)
