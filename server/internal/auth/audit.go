@@ -97,6 +97,7 @@ func (w *work) auditAdmin(action string, user *User, traits map[string]any) {
 //go:embed queries/insert_audits.sql
 var insertAuditsSQL string
 
+// writeAudits writes the entries noted so far.
 func (w *work) writeAudits() error {
 	if len(w.audits) == 0 {
 		return nil
@@ -106,7 +107,10 @@ func (w *work) writeAudits() error {
 			w.h.log.LogAttrs(w.ctx, slog.LevelInfo, "audit", slog.String("action", e.Payload.Action), slog.String("log_type", e.Payload.LogType),
 				slog.String("actor_id", e.Payload.ActorID), slog.String("ip_address", e.IP))
 		}
+		w.audits = nil
 		return nil
 	}
-	return w.later("Error recording audit log entry", insertAuditsSQL, string(mustJSON(w.audits)))
+	entries := string(mustJSON(w.audits))
+	w.audits = nil
+	return w.later("Error recording audit log entry", insertAuditsSQL, entries)
 }

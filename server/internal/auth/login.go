@@ -80,7 +80,7 @@ func (h *Handler) grantPassword(w http.ResponseWriter, r *http.Request) error {
 		}
 		tx.audit(u, auditLogin, map[string]any{"provider": provider})
 		var err error
-		res, err = tx.signIn(u.ID, methodPassword)
+		res, err = tx.signInLast(u.ID, methodPassword)
 		return err
 	})
 	if err != nil {

@@ -128,15 +128,8 @@ var signInSQL string
 // how it was authenticated and the user's last_sign_in_at in one statement. It
 // returns the answer for the client.
 func (w *work) signIn(userID, method string) (*TokenResponse, error) {
-	c := clientOf(w.r)
-	s := &Session{ID: newID(), UserID: userID, CreatedAt: w.now, AAL: aal1}
-	s.amr = mustJSON([]amrEntry{{method, w.now.Unix()}})
-	refresh, err := w.firstRefreshToken(s)
+	s, refresh, err := w.openSession(userID, method)
 	if err != nil {
-		return nil, err
-	}
-	if err := w.later("Database error granting user", signInSQL,
-		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method, s.refreshKey); err != nil {
 		return nil, err
 	}
 	u, err := w.reload(userID)
@@ -144,4 +137,37 @@ func (w *work) signIn(userID, method string) (*TokenResponse, error) {
 		return nil, err
 	}
 	return w.tokenResponse(u, s, refresh, method)
+}
+
+// signInLast is signIn as the last thing that the work does: the end of the
+// transaction travels with it, unless a hook may still refuse the token.
+func (w *work) signInLast(userID, method string) (*TokenResponse, error) {
+	if w.h.hooks.on(HookCustomAccessToken) || len(w.mails) > 0 {
+		return w.signIn(userID, method)
+	}
+	s, refresh, err := w.openSession(userID, method)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.writeAudits(); err != nil {
+		return nil, err
+	}
+	u, err := w.reloaded(w.h.scanUser(w.Last(w.ctx, userSelect+whereID, userID)))
+	if err != nil {
+		return nil, err
+	}
+	return w.tokenResponse(u, s, refresh, method)
+}
+
+// openSession writes a session of the user and returns it with its first
+// refresh token.
+func (w *work) openSession(userID, method string) (s *Session, refresh string, err error) {
+	c := clientOf(w.r)
+	s = &Session{ID: newID(), UserID: userID, CreatedAt: w.now, AAL: aal1}
+	s.amr = mustJSON([]amrEntry{{method, w.now.Unix()}})
+	if refresh, err = w.firstRefreshToken(s); err != nil {
+		return nil, "", err
+	}
+	return s, refresh, w.later("Database error granting user", signInSQL,
+		s.ID, userID, w.now, c.UserAgent, c.IP, refresh, newID(), method, s.refreshKey)
 }

@@ -93,7 +93,7 @@ func (h *Handler) register(r *http.Request, p signupParams) (*registration, erro
 			id, err = w.insertUser(newUser{Aud: aud, Email: p.Email, Phone: p.Phone, PasswordHash: hash, Data: p.Data,
 				Providers: []string{p.provider()}}, "Database error saving new user")
 			if err != nil {
-				return duplicateSignup(err)
+				return err
 			}
 		}
 		if existing == nil || !existing.has(p.provider()) {
@@ -119,12 +119,12 @@ func (h *Handler) register(r *http.Request, p signupParams) (*registration, erro
 			return err
 		}
 		w.audit(u, auditLogin, traits)
-		if res.token, err = w.signIn(id, methodPassword); err == nil && existing == nil && p.provider() == providerEmail {
+		if res.token, err = w.signInLast(id, methodPassword); err == nil && existing == nil && p.provider() == providerEmail {
 			res.token.User.showVerified()
 		}
 		return err
 	})
-	return res, err
+	return res, duplicateSignup(err)
 }
 
 // showVerified makes the address of a user's first identity a verified one in
@@ -234,6 +234,9 @@ func (h *Handler) autoconfirms(provider string) bool {
 // duplicateSignup names the loser of two sign-ups at the same moment as the
 // later one of two that follow each other is named.
 func duplicateSignup(err error) error {
+	if err == nil {
+		return nil
+	}
 	if e := asError(err); e.Code == codeEmailExists || e.Code == codePhoneExists {
 		return errAlreadyRegistered
 	}
@@ -294,7 +297,7 @@ func (h *Handler) signupAnonymously(w http.ResponseWriter, r *http.Request, p si
 		if err != nil {
 			return err
 		}
-		res, err = tx.signIn(id, methodAnonymous)
+		res, err = tx.signInLast(id, methodAnonymous)
 		return err
 	})
 	if err != nil {

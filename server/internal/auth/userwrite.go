@@ -40,22 +40,27 @@ func (w *work) insertUser(n newUser, message string) (id string, err error) {
 	if n.Data == nil {
 		n.Data = object{}
 	}
-	_, err = w.Exec(w.ctx, insertUserSQL, n.ID, n.Aud, strings.TrimSpace(n.Role), nullable(strings.ToLower(n.Email)), nullable(n.Phone),
-		n.PasswordHash, string(n.appMetadata()), string(mustJSON(n.Data)), n.Anonymous, w.now)
-	switch {
-	case isConstraint(err, "users_email_partial_key"):
-		return "", unprocessable(codeEmailExists, messageDuplicateEmail)
-	case isConstraint(err, "users_phone_key"):
-		return "", unprocessable(codePhoneExists, messageDuplicatePhone)
-	case isConstraint(err, "users_pkey"):
-		return "", unprocessable(codeValidation, "A user with this ID already exists")
-	case err != nil:
-		return "", internal(message, err)
+	if err := w.Later(w.ctx, func(err error) { w.failed = insertFailure(err, message) }, insertUserSQL, n.ID, n.Aud, strings.TrimSpace(n.Role),
+		nullable(strings.ToLower(n.Email)), nullable(n.Phone), n.PasswordHash, string(n.appMetadata()), string(mustJSON(n.Data)), n.Anonymous, w.now); err != nil {
+		return "", err
 	}
 	if !n.ByAdmin {
 		w.created = n.ID
 	}
 	return n.ID, nil
+}
+
+// insertFailure is the answer to a user who cannot be inserted.
+func insertFailure(err error, message string) error {
+	switch {
+	case isConstraint(err, "users_email_partial_key"):
+		return unprocessable(codeEmailExists, messageDuplicateEmail)
+	case isConstraint(err, "users_phone_key"):
+		return unprocessable(codePhoneExists, messageDuplicatePhone)
+	case isConstraint(err, "users_pkey"):
+		return unprocessable(codeValidation, "A user with this ID already exists")
+	}
+	return internal(message, err)
 }
 
 //go:embed queries/insert_identity.sql

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -96,9 +97,12 @@ func (w *work) later(message, sql string, args ...any) error {
 
 // reload reads the user again, after triggers and generated columns.
 func (w *work) reload(id string) (*User, error) {
-	u, err := w.h.userByID(w.ctx, w, id)
+	return w.reloaded(w.h.userByID(w.ctx, w, id))
+}
+
+func (w *work) reloaded(u *User, err error) (*User, error) {
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return nil, internal("Database error finding user", err)
 	case u == nil:
 		return nil, notFound(codeUserNotFound, "User not found")

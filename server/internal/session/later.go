@@ -48,8 +48,8 @@ func (t *Tx) Flush(ctx context.Context) error {
 }
 
 // behind sends the statements put off and one behind them, whose answer is the
-// next in the results.
-func (t *Tx) behind(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
+// next in the results, and then those without parameters.
+func (t *Tx) behind(ctx context.Context, sql string, args []any, then ...string) (pgx.BatchResults, error) {
 	var b pgx.Batch
 	queue := t.queue
 	t.queue = nil
@@ -57,6 +57,9 @@ func (t *Tx) behind(ctx context.Context, sql string, args []any) (pgx.BatchResul
 		b.Queue(q.sql, q.args...)
 	}
 	b.Queue(sql, args...)
+	for _, sql := range then {
+		b.Queue(sql)
+	}
 	res := t.conn.pg.SendBatch(ctx, &b)
 	for _, q := range queue {
 		if _, err := res.Exec(); err != nil {
@@ -82,10 +85,24 @@ func (t *Tx) execBehind(ctx context.Context, sql string, args []any) (pgconn.Com
 	return tag, err
 }
 
-// rowBehind is the row of a statement behind those put off.
+// Last runs a statement that returns at most one row and ends the transaction,
+// together with the statements put off, in one round trip. Nothing may follow
+// it, and its row must be scanned: that tells whether all of it is committed.
+func (t *Tx) Last(ctx context.Context, sql string, args ...any) pgx.Row {
+	if t.conn.db.unprepared.Load() {
+		return t.QueryRow(ctx, sql, args...) // the end follows
+	}
+	t.ended = true
+	res, err := t.behind(ctx, sql+t.scope, args, "commit")
+	return rowBehind{res, err, true}
+}
+
+// rowBehind is the row of a statement behind those put off; commit tells that
+// the end of the transaction follows it.
 type rowBehind struct {
-	res pgx.BatchResults
-	err error
+	res    pgx.BatchResults
+	err    error
+	commit bool
 }
 
 func (r rowBehind) Scan(dest ...any) error {
@@ -93,6 +110,12 @@ func (r rowBehind) Scan(dest ...any) error {
 		return r.err
 	}
 	err := r.res.QueryRow().Scan(dest...)
+	if err == nil && r.commit {
+		var tag pgconn.CommandTag
+		if tag, err = r.res.Exec(); err == nil && tag.String() == "ROLLBACK" {
+			err = errRolledBack
+		}
+	}
 	if cerr := r.res.Close(); err == nil {
 		err = cerr
 	}
@@ -102,6 +125,9 @@ func (r rowBehind) Scan(dest ...any) error {
 // end commits, together with the statements put off. PostgreSQL answers COMMIT
 // with ROLLBACK, and no error, when a statement of it had failed.
 func (t *Tx) end(ctx context.Context) error {
+	if t.ended {
+		return nil
+	}
 	if len(t.queue) == 1 && t.queue[0].sql == "begin" {
 		return nil // nothing else was asked for
 	}

@@ -100,3 +100,39 @@ func TestLater(t *testing.T) {
 		}
 	})
 }
+
+func TestLast(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	ctx := t.Context()
+	srv.Exec(t, `create table last(n int primary key, m int references last deferrable initially deferred);
+		grant all on last to authenticator`)
+	last := func(n int, m any) (back int, err error) {
+		err = db.Tx(ctx, nil, func(tx *session.Tx) error {
+			if err := tx.Later(ctx, func(error) {}, "insert into last values ($1)", n); err != nil {
+				return err
+			}
+			return tx.Last(ctx, "update last set m = $2 where n = $1 returning n", n, m).Scan(&back)
+		})
+		return back, err
+	}
+	for _, prepare := range []bool{true, false} {
+		db.Prepare(prepare)
+		srv.Exec(t, "truncate last")
+		if n, err := last(1, nil); err != nil || n != 1 {
+			t.Error(prepare, n, err)
+		}
+		if _, err := last(1, nil); code(err) != "23505" { // what was put off fails
+			t.Error(prepare, err)
+		}
+		if _, err := last(2, "no number"); err == nil { // the statement fails
+			t.Error(prepare, "no error")
+		}
+		if _, err := last(3, 7); code(err) != "23503" { // the end fails
+			t.Error(prepare, err)
+		}
+		if got := one(t, db, nil, "select string_agg(n::text, ',') from last"); got != "1" {
+			t.Error(prepare, got)
+		}
+	}
+}

@@ -20,6 +20,7 @@ type Tx struct {
 	scope string // makes the statement text the caller's own, see Settings.key
 	depth int
 	queue []queued // see Later
+	ended bool     // see Last
 }
 
 // Tx runs fn in a transaction: BEGIN and the settings travel in one round
@@ -126,7 +127,7 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if len(t.queue) > 0 {
 		res, err := t.behind(ctx, sql+t.scope, args)
-		return rowBehind{res, err}
+		return rowBehind{res: res, err: err}
 	}
 	return t.conn.pg.QueryRow(ctx, sql+t.scope, t.conn.mode(args)...)
 }
