@@ -14,6 +14,7 @@ import (
 type settingFlags struct {
 	Port    int    `help:"Serve on PORT instead of SUPARUST_PORT or the project's port." short:"p" placeholder:"PORT"`
 	Bind    string `help:"Listen on ADDR instead of SUPARUST_BIND_ADDR." placeholder:"ADDR"`
+	Control bool   `help:"Answer what only tests ask for below /_suparust/v1: clock, mails, faults, snapshots."`
 	Workdir string `help:"Use the project in DIR, the folder that contains supabase/, instead of searching upward." placeholder:"DIR" type:"path"`
 }
 
@@ -43,6 +44,9 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		lookup = s.environ.ownNames(a.id.required())
 	}
 	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
+	if f.Control {
+		flags["SUPARUST_CONTROL"] = "true"
+	}
 	if f.Port != 0 {
 		flags["SUPARUST_PORT"] = strconv.Itoa(f.Port)
 	}

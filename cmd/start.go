@@ -180,7 +180,7 @@ func (a *app) state(s *settings, srv *server.Server, port int) (serverState, err
 	st := serverState{PID: os.Getpid(), Identity: a.id.name(), Version: server.Version, Started: time.Now(), Serving: true, Port: port, Dir: dir, Args: a.args}
 	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol)
 	if s.config.Control {
-		st.Control = &controlAccess{URL: srv.URL() + "/_suparust/control", Token: srv.Keys().ServiceRoleKey}
+		st.Control = &controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
 	}
 	return st, nil
 }

@@ -61,10 +61,13 @@ type Config struct {
 	Storage  StorageConfig
 	Mail     MailConfig
 
-	// Control answers, below /_suparust/control, what only tests ask for: the
-	// clock, the end of all users, a session without a password. Who has the
-	// service key can be anyone with it, so the server must listen on loopback.
+	// Control answers, below /_suparust/v1, what only tests ask for: the clock,
+	// the mails, faults on purpose, a session without a password. Who has
+	// ControlToken can be anyone with it, so the server must listen on loopback.
 	Control bool
+	// ControlToken is what requests to the control API bring as Authorization:
+	// Bearer; "" makes one.
+	ControlToken string
 
 	// Quickstart gives a fresh database without a project the fixture of that
 	// name: the view public.users and open storage policies.
@@ -315,9 +318,8 @@ func (c *Config) validate() error {
 	if _, err := c.Auth.keySet(nil); err != nil {
 		return err
 	}
-	if c.Control && !c.onLoopback() {
-		return errors.New("SUPARUST_CONTROL lets who has the service key move the clock and be anyone: set SUPARUST_BIND_ADDR to 127.0.0.1 " +
-			"and SUPARUST_PUBLIC_URL to an address of this machine, or take the setting away")
+	if err := c.validateControl(); err != nil {
+		return err
 	}
 	if err := c.validateOAuth(); err != nil {
 		return err

@@ -21,8 +21,10 @@ var serverSettings = []Setting{
 			c.PublicURL = strings.TrimSuffix(strings.TrimSuffix(v, "/"), "/auth/v1")
 			return nil
 		}},
-	{Name: "SUPARUST_CONTROL", Default: "false", Help: "Answer, below /_suparust/control, what only tests ask for: see docs/testing-auth.md. Only on loopback.",
+	{Name: "SUPARUST_CONTROL", Default: "false", Help: "Answer, below /_suparust/v1, what only tests ask for: see docs/control.md. Only on loopback.",
 		set: boolSetting(func(c *Config) *bool { return &c.Control })},
+	{Name: "SUPARUST_CONTROL_TOKEN", Default: "made at each start", Help: "What requests to the control API bring as Authorization: Bearer; `suparust status` shows it. At least 16 characters.",
+		set: func(c *Config, v string) error { c.ControlToken = v; return nil }},
 	{Name: "SUPARUST_QUICKSTART", Default: "true without a project", Help: "Give a fresh database the view public.users and open storage policies.",
 		set: boolSetting(func(c *Config) *bool { return &c.Quickstart })},
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/auth/oauth"
 	"github.com/suparust/suparust/server/internal/auth/password"
-	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/rest"
@@ -55,9 +53,6 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if fake != nil {
 		mux.under = append(mux.under, prefix{fakeOAuthPath, fake})
 	}
-	if s.cfg.Control {
-		mux.under = append(mux.under, prefix{controlPath, s.control()})
-	}
 	starts := []func(context.Context) error{s.rest.Start, s.auth.Start, s.storage.Start}
 	if s.cfg.plain() {
 		// no path of REST has two parts but those of functions, so that the
@@ -78,7 +73,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Logger: s.cfg.Logger.With("target", "http")})
-	return s.gateway.Wrap(mux), nil
+	return s.gateway.Wrap(s.withControl(mux)), nil
 }
 
 // keyless are the paths of Auth that browsers and other servers come to without
@@ -100,24 +95,6 @@ func (s *Server) needsKey() func(*http.Request) bool {
 			return rest == path || strings.HasPrefix(rest, strings.TrimSuffix(path, "/")+"/")
 		})
 	}
-}
-
-const controlPath = "/_suparust/control"
-
-// control is what only tests ask for.
-func (s *Server) control() http.Handler {
-	return control.New(control.Config{Clock: s.clock, Admin: s.auth.RequireAdminKey, Reset: s.ResetAuth, Session: s.auth.OpenSession()})
-}
-
-// ResetAuth forgets every user and every message. What other tables keep of
-// users goes with them where their foreign keys say so; where one holds on to a
-// user, it fails and all stays.
-func (s *Server) ResetAuth(ctx context.Context) error {
-	if err := s.auth.Reset(ctx); err != nil {
-		return fmt.Errorf("forget the users: %w", err)
-	}
-	s.cfg.Mailbox.Delete()
-	return nil
 }
 
 // origins are those whose pages may read the answer to a request.

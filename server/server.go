@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
@@ -47,6 +48,7 @@ type Server struct {
 	auth     *auth.Handler
 	storage  *storage.Handler
 	clock    *Clock
+	faults   control.Faults
 	cleanup  func()
 	serving  sync.WaitGroup
 	failed   chan error

@@ -45,7 +45,10 @@ func (s *Server) ClientWithClaims(tb testing.TB, claims map[string]any) *Client 
 func (s *Server) Token(tb testing.TB, claims map[string]any) string {
 	tb.Helper()
 	now := time.Now()
-	if s.now != nil {
+	switch {
+	case s.Clock != nil:
+		now = s.Clock.Now()
+	case s.now != nil:
 		now = s.now()
 	}
 	all := jwt.MapClaims{"role": "authenticated", "aud": "authenticated", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}

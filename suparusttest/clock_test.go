@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -131,54 +130,4 @@ func TestSessionsWithoutPassword(t *testing.T) {
 	}
 	srv.ClientAs(again).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
 	srv.CreateUser(t, "bob@example.com")
-}
-
-// TestControl: what only tests ask for, over HTTP, for who has the service key
-// and only where it is switched on.
-func TestControl(t *testing.T) {
-	t.Parallel()
-	const at = "/_suparust/control"
-	srv := suparusttest.Start(t, suparusttest.WithoutProject())
-	now := func(r *suparusttest.Response) time.Time {
-		t.Helper()
-		var clock struct{ Now time.Time }
-		r.WantStatus(t, http.StatusOK).JSON(t, &clock)
-		return clock.Now
-	}
-	admin := srv.ServiceClient()
-	before := now(admin.Get(t, at+"/clock"))
-	if d := now(admin.Post(t, at+"/clock", map[string]string{"advance": "2h"})).Sub(before); d < 2*time.Hour || d > 3*time.Hour {
-		t.Errorf("advanced by %v", d)
-	}
-	if got := now(admin.Post(t, at+"/clock", map[string]string{"set": "2035-05-05T05:05:05Z"})); got.Year() != 2035 {
-		t.Errorf("set to %v", got)
-	}
-	for _, body := range []string{`{}`, `{"advance":"soon"}`, `{"advance":"1h","set":"2035-05-05T05:05:05Z"}`, `{"set":5}`, `x`} {
-		r := admin.Post(t, at+"/clock", body).WantStatus(t, http.StatusBadRequest)
-		var answer struct{ Message string }
-		if err := json.Unmarshal(r.Body, &answer); err != nil || answer.Message == "" {
-			t.Errorf("%s: %s", body, r.Body)
-		}
-	}
-	admin.Post(t, at+"/auth/session", map[string]string{"email": "nobody@example.com"}).WantStatus(t, http.StatusNotFound)
-	admin.Post(t, at+"/auth/session", map[string]string{"user_id": "x"}).WantStatus(t, http.StatusNotFound)
-	for _, path := range []string{"/clock", "/auth/session", "/auth/reset"} {
-		srv.Client().Post(t, at+path, `{"advance":"1h"}`).WantStatus(t, http.StatusForbidden)
-	}
-	now(admin.Post(t, at+"/clock", map[string]string{"set": "2040-05-05T05:05:05Z"}))
-	now(admin.Post(t, at+"/clock", map[string]any{"set": time.Now()})) // the keys have not locked the way back
-	srv.Exec(t, "create table held (owner uuid references auth.users)")
-	user := srv.CreateSession(t, srv.CreateUser(t, "held@example.com").ID)
-	srv.Exec(t, "insert into held values ($1)", user.ID)
-	admin.Post(t, at+"/auth/reset", nil).WantStatus(t, http.StatusInternalServerError)
-	srv.ClientAs(user).Get(t, "/auth/v1/user").WantStatus(t, http.StatusOK) // nothing is half gone
-
-	off := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(func(c *server.Config) { c.Control = false }))
-	off.ServiceClient().Get(t, at+"/clock").WantStatus(t, http.StatusNotFound)
-
-	c := server.DefaultConfig()
-	c.Keys.JWTSecret, c.Control = server.DemoJWTSecret, true
-	if _, err := server.New(c); err == nil {
-		t.Error("the clock of a server that everyone reaches can be moved")
-	}
 }

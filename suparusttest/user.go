@@ -45,14 +45,14 @@ func (s *Server) CreateSession(tb testing.TB, user string) *User {
 	if strings.Contains(user, "@") {
 		by = "email"
 	}
-	return signedIn(tb, s.ServiceClient().Post(tb, "/_suparust/control/auth/session", map[string]string{by: user}))
+	return signedIn(tb, s.Control(tb).Post(tb, "/auth/session", map[string]string{by: user}))
 }
 
 // ResetAuth forgets every user and every message, and what other tables keep of
 // users and give up with them.
 func (s *Server) ResetAuth(tb testing.TB) {
 	tb.Helper()
-	s.ServiceClient().Post(tb, "/_suparust/control/auth/reset", nil).WantStatus(tb, http.StatusNoContent)
+	s.Control(tb).Post(tb, "/auth/reset", nil).WantStatus(tb, http.StatusNoContent)
 }
 
 // signedIn is the user whose tokens are answered.

@@ -3,33 +3,13 @@ package auth
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
 )
 
 // What only tests ask for. It is not among the routes: the server offers it
 // where it was told to.
-
-// RequireAdminKey lets requests with a token of an admin role pass, of any
-// time: the clock may have been moved beyond the life of every key.
-func (h *Handler) RequireAdminKey(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := gateway.CredentialsFrom(r.Context())
-		switch {
-		case c.Token == "":
-			h.writeError(w, r, errNoBearer())
-		case c.Err != nil:
-			h.writeError(w, r, badToken(c.Err, c.Token))
-		case !slices.Contains(h.cfg.AdminRoles, c.Claims.Role):
-			h.writeError(w, r, forbidden(codeNotAdmin, "User not allowed"))
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
 
 // Reset forgets every user, and with them what other tables keep of users with
 // "on delete cascade". It fails, and keeps all, where another table holds on to

@@ -1,19 +1,23 @@
 // Package control answers what only tests ask of a server: to move its clock,
-// to forget every user, to open a session without a password. Whoever may call
-// it can be anyone, so that it stands behind the service key, on loopback, and
-// only where it is switched on.
+// to wait for a mail, to fail on purpose, to open a session without a
+// password. Whoever may call it can be anyone, so that it has a token of its
+// own, answers on loopback alone, and only where it is switched on.
 package control
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/httpx"
+	"github.com/suparust/suparust/server/internal/mail"
 )
 
 // Clock is the clock that is moved.
@@ -23,13 +27,33 @@ type Clock interface {
 	Set(t time.Time)
 }
 
+// Instance is what a client needs to use a server.
+type Instance struct {
+	URL            string `json:"url"`
+	AnonKey        string `json:"anon_key"`
+	ServiceRoleKey string `json:"service_role_key"`
+	PublishableKey string `json:"publishable_key"`
+	SecretKey      string `json:"secret_key"`
+	JWTSecret      string `json:"jwt_secret"`
+	DatabaseURL    string `json:"database_url"`
+	MailURL        string `json:"mail_url,omitempty"`
+}
+
 // Config of a Handler; all of it is required.
 type Config struct {
+	// Token is what requests bring as Authorization: Bearer.
+	Token string
 	Clock Clock
-	// Admin lets requests with an admin's token pass, of any time.
-	Admin func(http.Handler) http.Handler
-	// Reset forgets every user and message.
-	Reset func(ctx context.Context) error
+	Mail  *mail.Box
+	// Faults are those that requests are made to meet.
+	Faults *Faults
+	// Instance describes the server.
+	Instance func() (Instance, error)
+	// Disconnect ends every connection to the database and returns how many
+	// there were.
+	Disconnect func(ctx context.Context) (int, error)
+	// ResetAuth forgets every user and message.
+	ResetAuth func(ctx context.Context) error
 	// Session answers with the tokens of a new session, for the user that the
 	// body names.
 	Session http.Handler
@@ -38,31 +62,81 @@ type Config struct {
 // Handler serves the control API below its prefix.
 type Handler struct {
 	cfg   Config
+	token [sha256.Size]byte
 	inner http.Handler
+}
+
+// route is an operation of the API: openapi.json describes each.
+type route struct {
+	method, path string
+	handler      http.Handler
 }
 
 // New makes a Handler. It does no I/O.
 func New(c Config) *Handler {
-	h := &Handler{cfg: c}
+	h := &Handler{cfg: c, token: sha256.Sum256([]byte(c.Token))}
 	mux := http.NewServeMux()
-	mux.Handle("GET /clock", httpx.Handle(h.clock, refuse))
-	mux.Handle("POST /clock", httpx.Handle(h.moveClock, refuse))
-	mux.Handle("POST /auth/reset", httpx.Handle(h.reset, refuse))
-	mux.Handle("POST /auth/session", c.Session)
-	h.inner = fromHere(c.Admin(mux))
+	for _, r := range h.routes() {
+		mux.Handle(r.method+" "+r.path, r.handler)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" is none of the control API's operations: GET /openapi.json lists them")
+	})
+	h.inner = fromHere(h.authorized(mux))
 	return h
 }
 
+func (h *Handler) routes() []route {
+	own := func(f httpx.HandlerFunc) http.Handler { return httpx.Handle(f, refuse) }
+	return []route{
+		{"GET", "/{$}", own(h.instance)},
+		{"GET", "/openapi.json", own(describe)},
+		{"GET", "/clock", own(h.clock)},
+		{"POST", "/clock", own(h.moveClock)},
+		{"GET", "/mail", own(h.messages)},
+		{"DELETE", "/mail", own(h.clearMail)},
+		{"GET", "/faults", own(h.listFaults)},
+		{"POST", "/faults", own(h.addFault)},
+		{"DELETE", "/faults", own(h.clearFaults)},
+		{"POST", "/database/disconnect", own(h.disconnect)},
+		{"POST", "/auth/reset", own(h.resetAuth)},
+		{"POST", "/auth/session", h.cfg.Session},
+	}
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// describe is GET /openapi.json.
+func describe(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write(openAPI)
+	return err
+}
+
 // fromHere refuses what a page of the web makes the browser of this machine
-// ask, by a name that leads to loopback or from an origin of its own: the key
-// may be a public one.
+// ask, by a name that leads to loopback or from an origin of its own.
 func fromHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
 		if u, err := url.Parse(origin); !httpx.Here(r.Host) || origin != "" && (err != nil || !httpx.Here(u.Host)) {
-			const status = http.StatusForbidden
-			_ = httpx.WriteJSON(w, status, map[string]any{"code": status, // plain values always encode
-				"message": "the control API is for this machine alone: ask http://127.0.0.1 or http://localhost, not from a page of another host"})
+			writeProblem(w, http.StatusForbidden,
+				"the control API is for this machine alone: ask http://127.0.0.1 or http://localhost, not from a page of another host")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authorized lets requests with the token pass. What is compared are digests,
+// which are of one length.
+func (h *Handler) authorized(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(got[:], h.token[:]) != 1 {
+			writeProblem(w, http.StatusUnauthorized,
+				"the control API has a token of its own: send Authorization: Bearer with that of SUPARUST_CONTROL_TOKEN, which suparust status shows too")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -84,43 +158,49 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	if errors.As(err, &f) {
 		status = http.StatusBadRequest
 	}
-	_ = httpx.WriteJSON(w, status, map[string]any{"code": status, "message": err.Error()}) // plain values always encode
+	writeProblem(w, status, err.Error())
 }
 
-func (h *Handler) clock(w http.ResponseWriter, _ *http.Request) error {
-	return httpx.WriteJSON(w, http.StatusOK, map[string]time.Time{"now": h.cfg.Clock.Now().UTC()})
+func writeProblem(w http.ResponseWriter, status int, message string) {
+	_ = httpx.WriteJSON(w, status, map[string]any{"code": status, "message": message}) // plain values always encode
 }
 
-// moveClock is POST /clock: {"advance": "1h30m"} or {"set": "2030-01-31T12:00:00Z"}.
-func (h *Handler) moveClock(w http.ResponseWriter, r *http.Request) error {
+// readBody reads a JSON body; example shows what it has to be.
+func readBody(w http.ResponseWriter, r *http.Request, into any, example string) error {
 	body, err := httpx.ReadBody(w, r, maxBody)
 	if err != nil {
 		return err
 	}
-	var p struct {
-		Advance string    `json:"advance"`
-		Set     time.Time `json:"set"`
+	if len(body) == 0 {
+		body = []byte("{}")
 	}
-	if err := json.Unmarshal(body, &p); err != nil {
-		return fault{`the body is not what it has to be: {"advance": "1h30m"} or {"set": "2030-01-31T12:00:00Z"}`}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fault{"the body is not what it has to be: " + example}
 	}
-	switch {
-	case p.Advance != "" && p.Set.IsZero():
-		d, err := time.ParseDuration(p.Advance)
-		if err != nil {
-			return fault{fmt.Sprintf("%q is no duration such as 90s or 1h30m", p.Advance)}
-		}
-		h.cfg.Clock.Advance(d)
-	case p.Advance == "" && !p.Set.IsZero():
-		h.cfg.Clock.Set(p.Set)
-	default:
-		return fault{"give either advance or set"}
-	}
-	return h.clock(w, r)
+	return nil
 }
 
-func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
-	if err := h.cfg.Reset(r.Context()); err != nil {
+// instance is GET /.
+func (h *Handler) instance(w http.ResponseWriter, _ *http.Request) error {
+	i, err := h.cfg.Instance()
+	if err != nil {
+		return err
+	}
+	return httpx.WriteJSON(w, http.StatusOK, i)
+}
+
+// disconnect is POST /database/disconnect.
+func (h *Handler) disconnect(w http.ResponseWriter, r *http.Request) error {
+	n, err := h.cfg.Disconnect(r.Context())
+	if err != nil {
+		return err
+	}
+	return httpx.WriteJSON(w, http.StatusOK, map[string]int{"connections": n})
+}
+
+// resetAuth is POST /auth/reset.
+func (h *Handler) resetAuth(w http.ResponseWriter, r *http.Request) error {
+	if err := h.cfg.ResetAuth(r.Context()); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

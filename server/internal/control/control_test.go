@@ -20,7 +20,7 @@ func (clock) Set(time.Time)         {}
 // with the key and by a name that it made lead to loopback.
 func TestFromHere(t *testing.T) {
 	t.Parallel()
-	h := control.New(control.Config{Clock: clock{}, Session: http.NotFoundHandler(), Admin: func(next http.Handler) http.Handler { return next }})
+	h := control.New(control.Config{Token: "the token of it", Clock: clock{}, Session: http.NotFoundHandler()})
 	for _, c := range []struct {
 		host, origin string
 		want         int
@@ -41,6 +41,7 @@ func TestFromHere(t *testing.T) {
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/clock", nil)
 		r.Host = c.host
+		r.Header.Set("Authorization", "Bearer the token of it")
 		if c.origin != "" {
 			r.Header.Set("Origin", c.origin)
 		}
