@@ -16,13 +16,13 @@ type auditEntry struct {
 }
 
 type audit struct {
-	Action   string         `json:"action"`
-	ActorID  string         `json:"actor_id"`
-	Name     any            `json:"actor_name,omitempty"`
-	Username string         `json:"actor_username"`
-	ViaSSO   bool           `json:"actor_via_sso"`
-	LogType  string         `json:"log_type"`
-	Traits   map[string]any `json:"traits,omitempty"`
+	Action   string          `json:"action"`
+	ActorID  string          `json:"actor_id"`
+	Name     json.RawMessage `json:"actor_name,omitempty"` // full_name of the user's metadata, whatever it is
+	Username string          `json:"actor_username"`
+	ViaSSO   bool            `json:"actor_via_sso"`
+	LogType  string          `json:"log_type"`
+	Traits   map[string]any  `json:"traits,omitempty"`
 }
 
 // Actions of the audit log and the group each belongs to.
@@ -71,7 +71,7 @@ func (w *work) audit(actor *User, action string, traits map[string]any) {
 	if actor.Phone != "" {
 		a.Username = actor.Phone
 	}
-	var meta map[string]any
+	var meta map[string]json.RawMessage
 	if json.Unmarshal(actor.UserMetadata, &meta) == nil {
 		a.Name = meta["full_name"]
 	}

@@ -168,67 +168,6 @@ func TestVerifyingClearsTheOthers(t *testing.T) {
 	}
 }
 
-// Every flow leaves its entry.
-//
-//covers:auth 170
-func TestAuditActions(t *testing.T) {
-	t.Parallel()
-	f := start(t, func(c *auth.Config) { c.ManualLinking = true })
-	last := ""
-	entry := func(want string) {
-		t.Helper()
-		got := f.value(t, `select string_agg(concat_ws('/', payload->>'log_type', payload->>'action', payload->>'actor_username'), ' ' order by payload->>'action')
-			from auth.audit_log_entries`)
-		if got != want {
-			t.Errorf("after %s\n got %s\nwant %s", last, got, want)
-		}
-		f.exec(t, "delete from auth.audit_log_entries")
-	}
-	do := func(name string, r *response, status int) *response {
-		t.Helper()
-		last = name
-		return r.ok(t, status)
-	}
-	u := f.signUp(t, "log@example.com")
-	entry("account/login/log@example.com team/user_signedup/log@example.com")
-	do("a sign-in", f.post(t, "/token?grant_type=password", map[string]any{"email": u.email, "password": u.password}), 200)
-	entry("account/login/log@example.com")
-	do("a repeated sign-up", f.post(t, "/signup", map[string]any{"email": u.email, "password": u.password}), 422)
-	entry("user/user_repeated_signup/log@example.com")
-	do("a refresh", f.refresh(t, u.refresh), 200)
-	entry("token/token_refreshed/log@example.com token/token_revoked/log@example.com")
-	do("a recovery", f.post(t, "/recover", map[string]any{"email": u.email}), 200)
-	entry("user/user_recovery_requested/log@example.com")
-	do("a nonce", f.as(t, u, "GET", "/reauthenticate", nil), 200)
-	entry("user/user_reauthenticate_requested/log@example.com")
-	do("a new password", f.as(t, u, "PUT", "/user", map[string]any{"password": "another one"}), 200)
-	entry("user/user_modified/log@example.com user/user_updated_password/log@example.com")
-
-	factor := do("a factor", f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "totp"}), 200)
-	entry("factor/factor_in_progress/log@example.com")
-	path := "/factors/" + factor.text("id")
-	challenge := do("a challenge", f.as(t, u, "POST", path+"/challenge", nil), 200)
-	entry("factor/challenge_created/log@example.com")
-	r := do("a verification", f.as(t, u, "POST", path+"/verify", map[string]any{"challenge_id": challenge.text("id"), "code": totp(t, factor.text("totp.secret"), f.clock.now())}), 200)
-	entry("token/token_revoked/log@example.com factor/verification_attempted/log@example.com")
-	u.token = r.text("access_token")
-	do("an unenrolment", f.as(t, u, "DELETE", path, nil), 200)
-	entry("factor/factor_unenrolled/log@example.com")
-
-	identity := "5f2f5a4e-0000-4000-8000-000000000000"
-	f.exec(t, `insert into auth.identities (id, user_id, provider, provider_id, identity_data) values ($1, $2, 'google', 'g', '{"sub":"g","email":"log@example.com"}')`, identity, u.id)
-	do("an unlinking", f.as(t, u, "DELETE", "/user/identities/"+identity, nil), 200)
-	entry("user/identity_unlinked/log@example.com")
-	do("a sign-out", f.as(t, u, "POST", "/logout", nil), 204)
-	entry("account/logout/log@example.com")
-	do("an invitation", f.admin(t, "POST", "/invite", map[string]any{"email": "guest@example.com"}), 200)
-	entry("team/user_invited/service_role")
-	do("a change by an admin", f.admin(t, "PUT", "/admin/users/"+u.id, map[string]any{"role": "x"}), 200)
-	entry("user/user_modified/service_role")
-	do("a deletion", f.admin(t, "DELETE", "/admin/users/"+u.id, nil), 200)
-	entry("team/user_deleted/service_role")
-}
-
 // Who asks with an unknown address costs as much work as who asks with a wrong
 // password, so that the time does not tell which addresses are registered. The
 // work is measured by the memory that the hash fills, for time depends on what
