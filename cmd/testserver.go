@@ -83,6 +83,7 @@ func (s *testServer) environ() string {
 			"SUPARUST_DB_PORT", fmt.Sprint(s.databasePort()),
 			"SUPARUST_MAIL_PORT", fmt.Sprint(s.port+testMailDistance),
 			"SUPARUST_MAIL_SMTP_PORT", "0",
+			"SUPARUST_OAUTH_FAKE", server.FakeOAuthMissing,
 			n.secret, s.keys.JWTSecret,
 			n.anonKey, s.keys.AnonKey,
 			n.serviceKey, s.keys.ServiceRoleKey,

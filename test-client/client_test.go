@@ -58,7 +58,7 @@ func vitest(t *testing.T, dir, folder string, env []string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Join("node_modules", "vitest", "vitest.mjs"), "run", folder)
 	cmd.Dir = dir
-	cmd.Env = append(foreign(os.Environ()), append(env, "NO_COLOR=1")...)
+	cmd.Env = append(foreign(os.Environ()), append(env, "NO_COLOR=1", "SUPARUST_TEST_RUNNING=1")...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()
@@ -94,7 +94,7 @@ func readSuite(t *testing.T) {
 // folder.
 func suiteFiles(t *testing.T) []string {
 	t.Helper()
-	names := []string{"package.json", "package-lock.json", ".npmrc", "vitest.config.mjs"}
+	names := []string{"package.json", "package-lock.json", ".npmrc", "vitest.config.mjs", "server.mjs", "suparust.mjs"}
 	for _, folder := range []string{"tests", "quickstart"} {
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() {

@@ -127,6 +127,13 @@ func copySuite(t *testing.T, hash string) string {
 			dir = kept
 		}
 	}
+	copySuiteTo(t, dir)
+	return dir
+}
+
+// copySuiteTo copies the suite's files into dir.
+func copySuiteTo(t *testing.T, dir string) {
+	t.Helper()
 	for _, name := range suiteFiles(t) {
 		to := filepath.Join(dir, name)
 		content, err := os.ReadFile(name)
@@ -140,7 +147,6 @@ func copySuite(t *testing.T, hash string) string {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 // unreachable are npm's words for a registry that does not answer.
@@ -166,4 +172,17 @@ func npmInstall(t *testing.T, dir string) {
 		t.Skipf("npm cannot reach its registry: run npm ci in test-client when there is a network\n%s", out)
 	}
 	t.Fatalf("npm ci: %v\n%s", err, out)
+}
+
+// TestLockNamesNoRegistry: package-lock.json works with whatever registry npm
+// is set up for.
+func TestLockNamesNoRegistry(t *testing.T) {
+	t.Parallel()
+	lock, err := os.ReadFile("package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.Index(string(lock), `"resolved"`); i >= 0 {
+		t.Errorf("package-lock.json names where a package comes from: run npm install in test-client, whose .npmrc leaves that out\n%.120s", lock[i:])
+	}
 }

@@ -9,7 +9,7 @@ import WebSocket from 'ws'
 function need(name) {
   const value = process.env[name]
   if (!value) {
-    throw new Error(`${name} is not set: run these tests with "go test ./test-client", or set it to a running server's`)
+    throw new Error(`${name} is not set: run these tests with "npm test", "npm run test:compat" or "go test ./test-client"`)
   }
   return value
 }

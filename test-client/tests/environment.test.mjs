@@ -1,4 +1,6 @@
 // The names that apps find their project by, and both forms of the API keys.
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import { expect, test } from 'vitest'
 import { connect, ok, signUp, url } from './clients.mjs'
 
@@ -13,6 +15,15 @@ test.each(['NEXT_PUBLIC_', 'VITE_', 'PUBLIC_', 'EXPO_PUBLIC_', 'NUXT_PUBLIC_'])(
 
 test('Vite hands its names to the code', () => {
   expect(import.meta.env.VITE_SUPABASE_URL).toBe(url)
+})
+
+// Each style is a profile with a file, names and ports of its own.
+test.skipIf(env.SUPARUST_TEST_RUNNING)('the server is that of the mode', async () => {
+  const file = parseEnv(readFileSync(`.env.${import.meta.env.MODE}`, 'utf8'))
+  const [own, shared] = [file.SUPARUST_PORT, file.PORT]
+  expect([Boolean(own), Boolean(shared)]).toEqual(import.meta.env.MODE === 'test' ? [true, false] : [false, true])
+  expect(url).toBe(`http://127.0.0.1:${own ?? shared}`)
+  expect(env.SUPABASE_JWT_SECRET).toBe(file.SUPARUST_JWT_SECRET ?? file.JWT_SECRET)
 })
 
 test.each([
