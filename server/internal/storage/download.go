@@ -186,7 +186,11 @@ func (c *call) sendFound(o *found, expires string) error {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
 		return err
 	}
-	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first)
+	length := int64(blob.ToEnd)
+	if partial {
+		length = part.length()
+	}
+	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first, length)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (c *call) sendTransformed(o *found, t transform, expires string) error {
 		return nil
 	}
 	result, err := c.h.renderer.Render(c.ctx(), o.meta.size, func() ([]byte, error) {
-		f, err := c.h.blobs.Open(c.ctx(), o.version, 0)
+		f, err := c.h.blobs.Open(c.ctx(), o.version, 0, c.h.renderer.MaxBytes()+1)
 		if err != nil {
 			return nil, err
 		}

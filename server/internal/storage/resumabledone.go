@@ -153,14 +153,10 @@ func (n newRow) replaceOnly(known []string) session.Statement {
 // dropRowWithoutBytes undoes a row whose bytes were removed in the moment that
 // it was made: by a deletion of the very row, committed earlier.
 func (c *call) dropRowWithoutBytes(ctx context.Context, n newRow) error {
-	r, err := c.h.blobs.Open(ctx, n.version, 0)
-	if err == nil {
-		return r.Close()
-	}
-	if !errors.Is(err, blob.ErrNotFound) {
+	if there, err := c.h.blobs.Has(ctx, n.version); err != nil || there {
 		return err
 	}
-	_, err = c.query(ctx, c.asService(), sql(
+	_, err := c.query(ctx, c.asService(), sql(
 		`delete from storage.objects where bucket_id = $1 and name = $2 and version = $3`, n.bucket, n.key, n.version))
 	return err
 }

@@ -245,7 +245,7 @@ func (c *call) s3CopyPart() error {
 		}
 	}
 	part, err := c.storePart(number, whole.length(), func(version string) (blob.Info, error) {
-		f, err := c.h.blobs.Open(c.ctx(), source.version, whole.first)
+		f, err := c.h.blobs.Open(c.ctx(), source.version, whole.first, whole.length())
 		if errors.Is(err, blob.ErrNotFound) {
 			return blob.Info{}, withCause(errGone(), err)
 		}
@@ -384,7 +384,7 @@ func (p *partReader) Read(b []byte) (int, error) {
 			if len(p.parts) == 0 {
 				return 0, io.EOF
 			}
-			f, err := p.c.h.blobs.Open(p.c.ctx(), p.parts[0].id, 0)
+			f, err := p.c.h.blobs.Open(p.c.ctx(), p.parts[0].id, 0, p.parts[0].size)
 			if err != nil {
 				return 0, err
 			}

@@ -138,7 +138,11 @@ func (c *call) s3Send(o *found, override http.Header) error {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", o.meta.size))
 		return err
 	}
-	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first)
+	length := int64(blob.ToEnd)
+	if partial {
+		length = part.length()
+	}
+	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first, length)
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"path"
 	"strings"
-
-	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
 // seedCacheControl is what the platform's clients send where nothing else is
@@ -41,7 +39,7 @@ func (h *Handler) Seed(ctx context.Context, bucket, key string, f io.ReadSeeker,
 		return false, err
 	}
 	if o != nil && o.meta.etag == `"`+sum+`"` && o.meta.mimetype == kind && o.meta.cacheControl == seedCacheControl {
-		if there, err := c.hasBytes(o.version); err != nil || there {
+		if there, err := c.h.blobs.Has(c.ctx(), o.version); err != nil || there {
 			return false, err
 		}
 	}
@@ -51,18 +49,6 @@ func (h *Handler) Seed(ctx context.Context, bucket, key string, f io.ReadSeeker,
 		return false, errors.New(e.Message)
 	}
 	return err == nil, err
-}
-
-// hasBytes tells whether the store has a version.
-func (c *call) hasBytes(version string) (bool, error) {
-	b, err := c.h.blobs.Open(c.ctx(), version, 0)
-	switch {
-	case errors.Is(err, blob.ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	return true, b.Close()
 }
 
 // describe tells the type of a file, by its beginning and for texts by its

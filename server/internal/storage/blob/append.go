@@ -211,9 +211,9 @@ func (d *UploadDir) copyOver(ctx context.Context, root *os.Root, version string)
 
 // stored is nil when the Store has the version.
 func (d *UploadDir) stored(ctx context.Context, version string) error {
-	r, err := d.cfg.Store.Open(ctx, version, 0)
-	if err != nil {
-		return err
+	there, err := d.cfg.Store.Has(ctx, version)
+	if err == nil && !there {
+		err = ErrNotFound
 	}
-	return r.Close()
+	return err
 }

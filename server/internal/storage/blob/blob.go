@@ -23,10 +23,14 @@ type Store interface {
 	// an error nothing of them remains. An error of r is a *ReadError, more
 	// than limit bytes ErrTooLarge, a version that is there ErrExists.
 	Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error)
-	// Open reads a version from offset on. A version that is not there is
-	// ErrNotFound. The reader of a store on disk is an *os.File, so that
-	// io.Copy can leave the copying to the kernel.
-	Open(ctx context.Context, version string, offset int64) (io.ReadCloser, error)
+	// Open reads length bytes of a version from offset on, all when length is
+	// ToEnd. A reader may yield more: the caller stops, and one that reads what
+	// it asked for leaves a connection that can be used again. A version that
+	// is not there is ErrNotFound. The reader of a store on disk is an
+	// *os.File, so that io.Copy can leave the copying to the kernel.
+	Open(ctx context.Context, version string, offset, length int64) (io.ReadCloser, error)
+	// Has tells whether a version is there, without reading of it.
+	Has(ctx context.Context, version string) (bool, error)
 	// Copy stores the bytes of from under the new version to as well.
 	Copy(ctx context.Context, from, to string) error
 	// Remove deletes versions; one that is not there is no error. What cannot
@@ -40,6 +44,9 @@ type Store interface {
 	// Close ends the store's use.
 	Close() error
 }
+
+// ToEnd is the length of all that follows.
+const ToEnd = -1
 
 // Info describes stored bytes.
 type Info struct {

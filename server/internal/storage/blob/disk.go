@@ -280,8 +280,24 @@ func (d *Disk) syncDir(root *os.Root, dir string) error {
 	return errors.Join(syncDirectory(f), f.Close())
 }
 
-// Open implements Store.
-func (d *Disk) Open(_ context.Context, version string, offset int64) (io.ReadCloser, error) {
+// Has implements Store.
+func (d *Disk) Has(_ context.Context, version string) (bool, error) {
+	if !ValidVersion(version) {
+		return false, nil
+	}
+	root, err := d.open()
+	if err != nil {
+		return false, err
+	}
+	_, err = root.Lstat(object(version))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Open implements Store. How much will be read is nothing to a file.
+func (d *Disk) Open(_ context.Context, version string, offset, _ int64) (io.ReadCloser, error) {
 	if !ValidVersion(version) {
 		return nil, ErrNotFound
 	}
@@ -324,7 +340,7 @@ func (d *Disk) Copy(ctx context.Context, from, to string) error {
 	case errors.Is(err, fs.ErrExist):
 		return ErrExists
 	}
-	src, err := d.Open(ctx, from, 0)
+	src, err := d.Open(ctx, from, 0, ToEnd)
 	if err != nil {
 		return err
 	}

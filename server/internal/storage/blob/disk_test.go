@@ -52,7 +52,7 @@ func put(t *testing.T, d blob.Store, content string) string {
 
 func read(t *testing.T, d blob.Store, version string, offset int64) string {
 	t.Helper()
-	r, err := d.Open(t.Context(), version, offset)
+	r, err := d.Open(t.Context(), version, offset, blob.ToEnd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestRoundTrip(t *testing.T) {
 			if err := d.Remove(t.Context(), v); err != nil {
 				t.Error(err)
 			}
-			if _, err := d.Open(t.Context(), v, 0); !errors.Is(err, blob.ErrNotFound) {
+			if _, err := d.Open(t.Context(), v, 0, blob.ToEnd); !errors.Is(err, blob.ErrNotFound) {
 				t.Errorf("after Remove: %v", err)
 			}
 			if err := d.Remove(t.Context(), v); err != nil {
@@ -197,7 +197,7 @@ func TestReaderSurvivesRemove(t *testing.T) {
 	}
 	d := open(t, blob.DiskConfig{})
 	v := put(t, d, "still here")
-	r, err := d.Open(t.Context(), v, 0)
+	r, err := d.Open(t.Context(), v, 0, blob.ToEnd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestSweep(t *testing.T) {
 	for _, v := range []string{kept, young, copied} {
 		read(t, d, v, 0)
 	}
-	if _, err := d.Open(t.Context(), orphan, 0); !errors.Is(err, blob.ErrNotFound) {
+	if _, err := d.Open(t.Context(), orphan, 0, blob.ToEnd); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("the orphan is there: %v", err)
 	}
 	n, err = d.Sweep(t.Context(), blob.SweepOptions{Owner: owner("db"), Orphans: all})

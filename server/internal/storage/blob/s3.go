@@ -243,8 +243,25 @@ func (s *S3) putParts(ctx context.Context, client *minio.Core, version string, p
 	})
 }
 
-// Open implements Store.
-func (s *S3) Open(ctx context.Context, version string, offset int64) (io.ReadCloser, error) {
+// Has implements Store.
+func (s *S3) Has(ctx context.Context, version string) (bool, error) {
+	if !ValidVersion(version) {
+		return false, nil
+	}
+	client, err := s.open()
+	if err != nil {
+		return false, err
+	}
+	_, err = client.StatObject(ctx, s.cfg.Bucket, s.key(version), minio.StatObjectOptions{})
+	if err != nil && isMissing(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Open implements Store. The service is asked for no more than will be read: a
+// body that is closed before its end costs the connection.
+func (s *S3) Open(ctx context.Context, version string, offset, length int64) (io.ReadCloser, error) {
 	if !ValidVersion(version) {
 		return nil, ErrNotFound
 	}
@@ -252,11 +269,22 @@ func (s *S3) Open(ctx context.Context, version string, offset int64) (io.ReadClo
 	if err != nil {
 		return nil, err
 	}
-	var o minio.GetObjectOptions
-	if offset > 0 {
-		if err := o.SetRange(offset, 0); err != nil {
-			return nil, err
+	if length == 0 {
+		there, err := s.Has(ctx, version)
+		if err == nil && !there {
+			err = ErrNotFound
 		}
+		return io.NopCloser(strings.NewReader("")), err
+	}
+	var o minio.GetObjectOptions
+	switch {
+	case length > 0:
+		err = o.SetRange(offset, offset+length-1)
+	case offset > 0:
+		err = o.SetRange(offset, 0)
+	}
+	if err != nil {
+		return nil, err
 	}
 	body, _, _, err := client.GetObject(ctx, s.cfg.Bucket, s.key(version), o)
 	switch {
