@@ -48,7 +48,7 @@ var storageSettings = []Setting{
 		set: intSetting(func(c *Config) *int { return &c.Storage.Images.Parallel })},
 	{Name: "SUPARUST_UPLOAD_EXPIRY_MS", Aliases: []string{"TUS_URL_EXPIRY_MS"}, Default: "none", Help: "The same as SUPARUST_UPLOAD_EXPIRY in milliseconds, which wins over this.",
 		set: millisecondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
-	{Name: "SUPARUST_UPLOAD_EXPIRY", Default: "86400", Help: "Seconds that an unfinished resumable upload is kept.",
+	{Name: "SUPARUST_UPLOAD_EXPIRY", Default: "86400", Help: "Seconds that an unfinished upload is kept: a resumable one, or one in parts of the S3 protocol.",
 		set: secondsSetting(func(c *Config) *time.Duration { return &c.Storage.UploadExpiry })},
 }
 

@@ -34,8 +34,8 @@ type Config struct {
 	// Uploads keeps resumable uploads on their way into Blobs; required, the
 	// handler starts and closes it.
 	Uploads blob.Uploads
-	// UploadExpiry is how long a resumable upload is kept; 0 means
-	// DefaultUploadExpiry.
+	// UploadExpiry is how long an unfinished upload is kept, a resumable one and
+	// one in parts of the S3 protocol; 0 means DefaultUploadExpiry.
 	UploadExpiry time.Duration
 	// PublicURL is the address clients use, for that of a resumable upload; ""
 	// is the address that a client has used.
@@ -146,6 +146,7 @@ func (h *Handler) Start(ctx context.Context) error {
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() {
 		h.sweepUploadsOnce(ctx)
+		h.endExpiredS3Uploads(ctx)
 		if !h.keep {
 			h.sweepOrphans(ctx)
 		}

@@ -28,6 +28,7 @@ func (h *Handler) sweepUploads(ctx context.Context) {
 			return
 		case <-tick.C:
 			h.sweepUploadsOnce(ctx)
+			h.endExpiredS3Uploads(ctx)
 		}
 	}
 }

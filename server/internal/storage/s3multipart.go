@@ -461,13 +461,23 @@ func (c *call) s3AbortUpload() error {
 	if err != nil {
 		return err
 	}
-	res, err := c.query(c.ctx(), c.asService(),
-		sql(`select id::text from storage.s3_multipart_uploads_parts where upload_id = $1`, u.id),
-		sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id))
-	if err != nil {
+	if _, err := c.endS3Upload(u.id); err != nil {
 		return err
 	}
-	c.removeBytes(versions(res[0], 0)...)
 	c.w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// endS3Upload removes an upload and its bytes. gone says that it was there. The
+// row is locked first: a part that comes meanwhile is seen, or finds no upload.
+func (c *call) endS3Upload(id string) (gone bool, err error) {
+	res, err := c.query(c.ctx(), c.asService(),
+		sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, id),
+		sql(`delete from storage.s3_multipart_uploads_parts where upload_id = $1 returning id::text`, id),
+		sql(`delete from storage.s3_multipart_uploads where id = $1`, id))
+	if err != nil {
+		return false, err
+	}
+	c.removeBytes(versions(res[1], 0)...)
+	return len(res[0]) > 0, nil
 }

@@ -302,3 +302,35 @@ func TestS3PartsAreNoOrphans(t *testing.T) {
 		t.Errorf("the sweep took a part: %v", err)
 	}
 }
+
+//covers:storage 66 84
+func TestS3UploadsExpire(t *testing.T) {
+	t.Parallel()
+	a, c := startS3(t, func(c *storage.Config) { c.UploadExpiry = time.Second })
+	a.bucket("b", false)
+	begin := func(key string) string {
+		id := c.begin("/b/" + key)
+		// long enough from now that the test does not depend on its own speed
+		a.exec(`update storage.s3_multipart_uploads set created_at = now() + interval '1 hour' where id = $1`, id)
+		for _, number := range []string{"1", "2"} {
+			c.ok(200, "PUT", "/b/"+key, "partNumber="+number+"&uploadId="+id, "a part")
+		}
+		return id
+	}
+	old, young := begin("old"), begin("young")
+	a.exec(`update storage.s3_multipart_uploads set created_at = now() - interval '1 hour' where id = $1`, old)
+	eventually(t, "the rows and the bytes of the old one are gone", func() bool {
+		return a.one(`select count(*) from storage.s3_multipart_uploads where id = '`+old+`'`) == "0" && len(a.files()) == 2
+	})
+	if n := a.one(`select count(*) from storage.s3_multipart_uploads_parts`); n != "2" {
+		t.Errorf("%s parts are left, want those of the young one", n)
+	}
+	wantFailure(t, "expired", c.do("PUT", "/b/old", "partNumber=3&uploadId="+old, "x"), 404, "NoSuchUpload", "")
+	c.ok(200, "POST", "/b/young", "uploadId="+young, "")
+	if r := c.ok(200, "GET", "/b/young", "", ""); r.body != "a parta part" {
+		t.Errorf("%q", r.body)
+	}
+	if n := len(a.files()); n != 1 {
+		t.Errorf("%d files are left, want the object's", n)
+	}
+}
