@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"bytes"
 	"crypto/md5"
 	"fmt"
 	"io"
@@ -9,10 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -49,78 +45,6 @@ func request(b *testing.B, c *http.Client, method, url, token string, body io.Re
 		b.Errorf("%d, %v", res.StatusCode, err)
 	}
 	return n
-}
-
-// cpu is the time that a process has computed.
-func cpu(b *testing.B, pid int) time.Duration {
-	b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Skip("there is no /proc")
-	}
-	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
-	var ticks int
-	for _, v := range f[11:13] {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			b.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100) // Linux counts in hundredths
-}
-
-// BenchmarkSmall measures requests for 1 KiB against a server in a process of
-// its own: how many there are in a second, and what the server computes for
-// one. limit is the rate aimed at, six times that of the platform's server on
-// such a machine.
-func BenchmarkSmall(b *testing.B) {
-	a := start(b)
-	a.bucket("b", true)
-	content := strings.Repeat("x", 1<<10)
-	for kind, env := range map[string]string{"memory": childEphemeral + "=1", "durable": childEphemeral + "="} {
-		c := startChild(b, a, b.TempDir(), env)
-		c.do("PUT", "/object/b/k", a.service, content).ok(b)
-		for _, m := range []struct {
-			name    string
-			workers int
-			limit   float64
-		}{{"upload", 1, 6 * 249}, {"upload", 8, 6 * 413}, {"download", 1, 6 * 352}, {"download", 8, 6 * 741}, {"public", 1, 6 * 352}, {"public", 8, 6 * 741}} {
-			b.Run(fmt.Sprintf("%s/%s/%d", kind, m.name, m.workers), func(b *testing.B) {
-				hc := client(b)
-				var next atomic.Int64
-				one := func() {
-					switch m.name {
-					case "upload":
-						request(b, hc, "POST", fmt.Sprintf("%s/object/b/%s-%d-%d-%d", c.url, kind, m.workers, b.N, next.Add(1)), a.service, strings.NewReader(content), 1<<10)
-					case "download":
-						request(b, hc, "GET", c.url+"/object/authenticated/b/k", a.service, nil, 0)
-					default:
-						request(b, hc, "GET", c.url+"/object/public/b/k", "", nil, 0)
-					}
-				}
-				one()
-				before := cpu(b, c.cmd.Process.Pid)
-				b.ResetTimer()
-				var wg sync.WaitGroup
-				var left atomic.Int64
-				left.Store(int64(b.N))
-				for range m.workers {
-					wg.Go(func() {
-						for left.Add(-1) >= 0 {
-							one()
-						}
-					})
-				}
-				wg.Wait()
-				b.StopTimer()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
-				b.ReportMetric(m.limit, "limit-req/s")
-				b.ReportMetric(float64((cpu(b, c.cmd.Process.Pid)-before).Microseconds())/float64(b.N)/1000, "cpu-ms/op")
-			})
-		}
-		c.kill()
-	}
 }
 
 // BenchmarkUpload measures uploads beside the limit: the same bytes hashed

@@ -36,7 +36,8 @@ func Dial(base string) (*Client, error) {
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Request writes out a request, which may be sent any number of times.
+// Request writes out a request, which may be sent any number of times. A body
+// is JSON unless header says what it is.
 func Request(method, base, target string, header http.Header, body string) []byte {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -46,7 +47,10 @@ func Request(method, base, target string, header http.Header, body string) []byt
 	fmt.Fprintf(&b, "%s %s%s HTTP/1.1\r\nHost: %s\r\n", method, u.Path, target, u.Host)
 	_ = header.Write(&b) // a buffer takes everything
 	if body != "" {
-		fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+		if header.Get("Content-Type") == "" {
+			b.WriteString("Content-Type: application/json\r\n")
+		}
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 	}
 	b.WriteString("\r\n" + body)
 	return b.Bytes()

@@ -11,11 +11,11 @@ import (
 // adopt gives a finished file of the same file system a second name, in the
 // store. The first one is left to its owner.
 func (d *Disk) adopt(_ context.Context, version, file string) error {
-	root, err := d.begin(version)
+	dirs, err := d.begin(version)
 	if err != nil {
 		return err
 	}
-	return d.place(root, version, func(name string) error {
+	return d.place(dirs.root, version, func(name string) error {
 		err := os.Link(file, filepath.Join(d.cfg.Dir, filepath.FromSlash(name)))
 		switch {
 		case errors.Is(err, fs.ErrExist):

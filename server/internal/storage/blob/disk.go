@@ -43,7 +43,8 @@ type Disk struct {
 	bufs sync.Pool
 
 	mu     sync.Mutex
-	root   *os.Root            // nil when not open
+	root   *os.Root // nil when not open
+	dirs   *directories
 	fresh  map[string]struct{} // versions since Start; nil when no sweep is to come
 	failed map[string]struct{} // versions that could not be removed
 }
@@ -92,7 +93,11 @@ func (d *Disk) Start(context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("the storage directory cannot be used: %w", err), lock.Close())
 	}
-	d.lock, d.root = lock, root
+	dirs, err := openDirectories(root)
+	if err != nil {
+		return errors.Join(fmt.Errorf("the storage directory cannot be used: %w", err), root.Close(), lock.Close())
+	}
+	d.lock, d.root, d.dirs = lock, root, dirs
 	d.failed = map[string]struct{}{}
 	if !d.cfg.Ephemeral {
 		d.fresh = map[string]struct{}{}
@@ -125,23 +130,23 @@ func (d *Disk) Close() error {
 	if d.root == nil {
 		return nil
 	}
-	err := errors.Join(d.root.Close(), d.lock.Close())
-	d.root = nil
+	err := errors.Join(d.dirs.close(), d.root.Close(), d.lock.Close())
+	d.root, d.dirs = nil, nil
 	return err
 }
 
-func (d *Disk) open() (*os.Root, error) {
+func (d *Disk) open() (*os.Root, *directories, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.root == nil {
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
-	return d.root, nil
+	return d.root, d.dirs, nil
 }
 
 // begin notes that version is being made, so that no sweep takes it for one
 // that a crash left behind.
-func (d *Disk) begin(version string) (*os.Root, error) {
+func (d *Disk) begin(version string) (*directories, error) {
 	if !ValidVersion(version) {
 		return nil, fmt.Errorf("%q cannot name a version: it must be a lower case UUID", version)
 	}
@@ -153,7 +158,7 @@ func (d *Disk) begin(version string) (*os.Root, error) {
 	if d.fresh != nil {
 		d.fresh[version] = struct{}{}
 	}
-	return d.root, nil
+	return d.dirs, nil
 }
 
 func shard(version string) string  { return objectsDir + "/" + version[:2] }
@@ -162,24 +167,16 @@ func object(version string) string { return shard(version) + "/" + version }
 // Put implements Store. The bytes go to a temporary file first and get their
 // name when all of them are there.
 func (d *Disk) Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error) {
-	root, err := d.begin(version)
+	dirs, err := d.begin(version)
 	if err != nil {
 		return Info{}, err
 	}
-	tmp := tmpDir + "/" + version
-	info, err := d.write(ctx, root, tmp, r, limit)
+	info, err := d.write(ctx, dirs, version, r, limit)
 	if err == nil {
-		err = d.place(root, version, func(name string) error {
-			// renaming would replace a file that is there, a link does not;
-			// but versions are random, so looking is enough
-			if _, e := root.Lstat(name); e == nil {
-				return ErrExists
-			}
-			return root.Rename(tmp, name)
-		})
+		err = d.finish(dirs, version)
 	}
 	if err != nil {
-		if e := root.Remove(tmp); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		if e := dirs.root.Remove(tmpDir + "/" + version); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			d.log.Warn("an unfinished upload's file could not be removed; the next start removes it", "error", e)
 		}
 		return Info{}, err
@@ -187,8 +184,14 @@ func (d *Disk) Put(ctx context.Context, version string, r io.Reader, limit int64
 	return info, nil
 }
 
-func (d *Disk) write(ctx context.Context, root *os.Root, name string, r io.Reader, limit int64) (info Info, err error) {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// file is a file that is written.
+type file interface {
+	io.WriteCloser
+	Sync() error
+}
+
+func (d *Disk) write(ctx context.Context, dirs *directories, version string, r io.Reader, limit int64) (info Info, err error) {
+	f, err := dirs.create(version)
 	if err != nil {
 		return Info{}, err
 	}
@@ -204,6 +207,32 @@ func (d *Disk) write(ctx context.Context, root *os.Root, name string, r io.Reade
 		}
 	}
 	return Info{Size: size, MD5: hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// finish gives a temporary file its place and makes its name durable.
+func (d *Disk) finish(dirs *directories, version string) error {
+	err := dirs.rename(version)
+	if errors.Is(err, fs.ErrNotExist) {
+		if e := d.makeShard(dirs.root, version); e != nil {
+			return e
+		}
+		err = dirs.rename(version)
+	}
+	if err != nil || !d.cfg.Durable {
+		return err
+	}
+	if err := dirs.sync(version); err != nil {
+		return errors.Join(err, dirs.root.Remove(object(version)))
+	}
+	return nil
+}
+
+// makeShard makes the directory of a version, which may be there by now.
+func (d *Disk) makeShard(root *os.Root, version string) error {
+	if err := root.Mkdir(shard(version), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return d.syncDir(root, objectsDir)
 }
 
 // stream copies r to w and sum through one buffer, whatever the size.
@@ -249,13 +278,10 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 // place gives finished bytes their name by calling put with it, making the
 // directory for it when that is missing, and makes both durable.
 func (d *Disk) place(root *os.Root, version string, put func(name string) error) error {
-	dir, name := shard(version), object(version)
+	name := object(version)
 	err := put(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if e := root.Mkdir(dir, 0o700); e != nil && !errors.Is(e, fs.ErrExist) {
-			return e
-		}
-		if e := d.syncDir(root, objectsDir); e != nil {
+		if e := d.makeShard(root, version); e != nil {
 			return e
 		}
 		err = put(name)
@@ -263,7 +289,7 @@ func (d *Disk) place(root *os.Root, version string, put func(name string) error)
 	if err != nil {
 		return err
 	}
-	if err := d.syncDir(root, dir); err != nil {
+	if err := d.syncDir(root, shard(version)); err != nil {
 		return errors.Join(err, root.Remove(name))
 	}
 	return nil
@@ -273,6 +299,10 @@ func (d *Disk) syncDir(root *os.Root, dir string) error {
 	if !d.cfg.Durable {
 		return nil
 	}
+	return syncPath(root, dir)
+}
+
+func syncPath(root *os.Root, dir string) error {
 	f, err := root.Open(dir)
 	if err != nil {
 		return err
@@ -301,11 +331,11 @@ func (d *Disk) Open(_ context.Context, version string, offset, _ int64) (io.Read
 	if !ValidVersion(version) {
 		return nil, ErrNotFound
 	}
-	root, err := d.open()
+	_, dirs, err := d.open()
 	if err != nil {
 		return nil, err
 	}
-	f, err := root.Open(object(version))
+	f, err := dirs.open(version)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotFound
 	}
@@ -326,10 +356,11 @@ func (d *Disk) Copy(ctx context.Context, from, to string) error {
 	if !ValidVersion(from) {
 		return ErrNotFound
 	}
-	root, err := d.begin(to)
+	dirs, err := d.begin(to)
 	if err != nil {
 		return err
 	}
+	root := dirs.root
 	if _, err := root.Lstat(object(from)); errors.Is(err, fs.ErrNotExist) {
 		return ErrNotFound
 	}
@@ -351,7 +382,7 @@ func (d *Disk) Copy(ctx context.Context, from, to string) error {
 
 // Remove implements Store.
 func (d *Disk) Remove(_ context.Context, versions ...string) error {
-	root, err := d.open()
+	_, dirs, err := d.open()
 	if err != nil {
 		return err
 	}
@@ -360,7 +391,7 @@ func (d *Disk) Remove(_ context.Context, versions ...string) error {
 		if !ValidVersion(v) {
 			continue
 		}
-		if e := root.Remove(object(v)); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		if e := dirs.remove(v); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			errs = errors.Join(errs, e)
 			d.remember(v)
 		}

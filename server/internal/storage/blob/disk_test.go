@@ -405,3 +405,57 @@ func BenchmarkPut(b *testing.B) {
 }
 
 func sizeName(n int) string { return fmt.Sprintf("%dKiB", n>>10) }
+
+// What is done with the store's directory while it is open is met with an
+// error or repaired, and leads nowhere out of it.
+func TestDirectoriesChangedBehindItsBack(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	d := open(t, blob.DiskConfig{Dir: dir, Durable: true})
+	old := put(t, d, "old")
+	shard := filepath.Join(dir, "objects", old[:2])
+
+	t.Run("a directory that is gone is made again", func(t *testing.T) {
+		if err := os.RemoveAll(shard); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Open(t.Context(), old, 0); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("open: %v", err)
+		}
+		beside := old[:2] + uuid.NewString()[2:]
+		if _, err := d.Put(t.Context(), beside, strings.NewReader("new"), 10); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, d, beside, 0); got != "new" {
+			t.Errorf("read %q", got)
+		}
+		if err := d.Remove(t.Context(), beside); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a link leads nowhere", func(t *testing.T) {
+		var version string
+		for version == "" || version[:2] == old[:2] {
+			version = uuid.NewString()
+		}
+		link := filepath.Join(dir, "objects", version[:2])
+		if err := os.Symlink(outside, link); err != nil {
+			t.Skip(err)
+		}
+		defer os.Remove(link)
+		if _, err := d.Put(t.Context(), version, strings.NewReader("new"), 10); err == nil {
+			t.Error("stored through a link")
+		}
+		if err := os.WriteFile(filepath.Join(outside, version), []byte("secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Open(t.Context(), version, 0); err == nil {
+			t.Error("read through a link")
+		}
+		if all, err := os.ReadDir(outside); err != nil || len(all) != 1 {
+			t.Errorf("outside: %v %v", all, err)
+		}
+	})
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -15,7 +15,7 @@ const sweepBatch = 20_000
 // Sweep implements Store. It looks at versions that were there before Start
 // only: those made since are running uploads, or have their row already.
 func (d *Disk) Sweep(ctx context.Context, o SweepOptions) (removed int, err error) {
-	root, err := d.open()
+	root, _, err := d.open()
 	if err != nil {
 		return 0, err
 	}

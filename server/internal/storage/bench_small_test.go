@@ -1,0 +1,191 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/httpx/lean"
+)
+
+// enough is from how many requests on a figure is judged.
+const enough = 1000
+
+// cpuLimit is what the server may compute for a request for 1 KiB, beside what
+// PostgreSQL does.
+const cpuLimit = 300 * time.Microsecond
+
+// small is a kind of requests for 1 KiB and the rates aimed at: six times
+// those of the platform's server on such a machine.
+type small struct {
+	name       string
+	one, eight float64
+	request    func(c *child, n int64) []byte
+}
+
+var smalls = []small{
+	{"upload", 6 * 249, 6 * 413, func(c *child, n int64) []byte {
+		return lean.Request("POST", c.url, fmt.Sprintf("/object/b/new-%d", n), c.bearer(nil), kibibyte)
+	}},
+	{"form", 6 * 249, 6 * 413, func(c *child, n int64) []byte {
+		body := "--x\r\nContent-Disposition: form-data; name=\"cacheControl\"\r\n\r\n3600\r\n" +
+			"--x\r\nContent-Disposition: form-data; name=\"\"; filename=\"blob\"\r\nContent-Type: text/plain\r\n\r\n" + kibibyte + "\r\n--x--\r\n"
+		return lean.Request("POST", c.url, fmt.Sprintf("/object/b/form-%d", n), c.bearer(http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}), body)
+	}},
+	{"replace", 6 * 249, 6 * 413, func(c *child, n int64) []byte {
+		return lean.Request("PUT", c.url, fmt.Sprintf("/object/b/old-%d", n%64), c.bearer(nil), kibibyte)
+	}},
+	{"download", 6 * 352, 6 * 741, func(c *child, _ int64) []byte {
+		return lean.Request("GET", c.url, "/object/authenticated/b/k", c.bearer(nil), "")
+	}},
+	{"public", 6 * 352, 6 * 741, func(c *child, _ int64) []byte { return lean.Request("GET", c.url, "/object/public/b/k", nil, "") }},
+}
+
+var kibibyte = strings.Repeat("x", 1<<10)
+
+// bearer adds the token of service_role.
+func (c *child) bearer(h http.Header) http.Header {
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Authorization", "Bearer "+c.service)
+	return h
+}
+
+// BenchmarkSmall measures requests for 1 KiB against a server in a process of
+// its own: how many there are in a second, and what the server and PostgreSQL
+// compute for one. The rate that is judged is the best of several rounds, and
+// the processor time that of the cheapest, as a machine that does something
+// else as well shows in both. Beside durable files there is no aim but what
+// the disk allows.
+func BenchmarkSmall(b *testing.B) {
+	a := start(b)
+	a.bucket("b", true)
+	for _, kind := range []struct{ name, env string }{{"memory", childEphemeral + "=1"}, {"durable", childEphemeral + "="}} {
+		b.Run(kind.name, func(b *testing.B) {
+			c := startChild(b, a, b.TempDir(), kind.env)
+			c.do("PUT", "/object/b/k", a.service, kibibyte).ok(b)
+			for _, s := range smalls {
+				for clients, limit := range map[int]float64{1: s.one, 8: s.eight} {
+					b.Run(fmt.Sprintf("%s/%d", s.name, clients), func(b *testing.B) {
+						got := c.load(b, s, clients)
+						if kind.name == "durable" && s.name != "download" && s.name != "public" {
+							return
+						}
+						b.ReportMetric(limit, "limit-req/s")
+						if b.N >= enough && got.PerSecond < limit {
+							b.Errorf("%.0f requests a second, fewer than %.0f", got.PerSecond, limit)
+						}
+						if b.N >= enough && got.CPU > cpuLimit {
+							b.Errorf("%v of the server's processor time for a request, more than %v", got.CPU, cpuLimit)
+						}
+					})
+				}
+			}
+			c.kill()
+			a.exec(`set role service_role; set storage.allow_delete_query = 'true'; delete from storage.objects; reset role`)
+		})
+	}
+}
+
+// serial makes the names of objects unique.
+var serial atomic.Int64
+
+// load has so many clients send b.N requests in rounds, and returns the rate
+// of the best and the processor time of the server for one request of the
+// cheapest.
+func (c *child) load(b *testing.B, s small, clients int) (best lean.Figures) {
+	b.Helper()
+	conns := make([]*lean.Client, clients)
+	for i := range conns {
+		l, err := lean.Dial(c.url)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { l.Close() })
+		conns[i] = l
+	}
+	round := func(i int) error {
+		status, body, err := conns[i].Do(s.request(c, serial.Add(1)))
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	}
+	if _, err := lean.Load(clients, int64(50*clients), round); err != nil {
+		b.Fatal(err)
+	}
+	const most = 1000 // requests of a round
+	var server, database, median time.Duration
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= most {
+		n := min(left, most)
+		s0, d0 := cpuOf(b, c.cmd.Process.Pid), c.databaseTime(b)
+		got, err := lean.Load(clients, int64(n), round)
+		if err != nil {
+			b.Fatal(err)
+		}
+		used := cpuOf(b, c.cmd.Process.Pid) - s0
+		server, database, median = server+used, database+c.databaseTime(b)-d0, median+got.Median*time.Duration(n)
+		best.PerSecond = max(best.PerSecond, got.PerSecond)
+		if per := used / time.Duration(n); best.CPU == 0 || per < best.CPU {
+			best.CPU = per
+		}
+	}
+	b.StopTimer()
+	micro := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(b.N) }
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+	b.ReportMetric(best.PerSecond, "best-req/s")
+	b.ReportMetric(micro(median), "p50-µs")
+	b.ReportMetric(micro(server), "cpu-µs/op")
+	b.ReportMetric(float64(best.CPU.Microseconds()), "best-cpu-µs/op")
+	b.ReportMetric(micro(database), "pg-cpu-µs/op")
+	return best
+}
+
+// cpuOf is the time that a process has computed, with all its threads.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Skip("there is no /proc")
+	}
+	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
+	var ticks int
+	for _, v := range f[11:13] {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * (time.Second / 100) // Linux counts in hundredths
+}
+
+// databaseTime is what PostgreSQL has computed for the API's connections.
+func (a *api) databaseTime(b *testing.B) (sum time.Duration) {
+	b.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rows, err := a.admin.Query(context.Background(), "select pid from pg_stat_activity where usename = 'authenticator'")
+	if err != nil {
+		b.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, pid := range pids {
+		sum += lean.ProcessorTimeOf(pid)
+	}
+	return sum
+}
