@@ -45,12 +45,16 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 		warn = func(string) {}
 	}
 	lookup = goTrueLookup(lookup)
+	read := map[string]bool{}
 	for _, s := range settings {
 		if s.setEach != nil {
-			if err := s.family(c, lookup, warn, names); err != nil {
+			if err := s.family(c, lookup, warn, names, read); err != nil {
 				return err
 			}
 			continue
+		}
+		for _, alias := range s.Aliases {
+			read[alias] = true
 		}
 		name, value := s.find(c, lookup)
 		if name == "" {
@@ -64,6 +68,7 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 		}
 	}
 	c.asGoTrue(lookup)
+	warnUnread(lookup, warn, names, read)
 	return nil
 }
 
@@ -72,7 +77,8 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 var errNoMember = errors.New("no member of the family")
 
 // family sets the members of a family, those under its own name last, so that they win.
-func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn func(string), names []string) error {
+// It notes in read which there are.
+func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn func(string), names []string, read map[string]bool) error {
 	names = slices.Sorted(slices.Values(names))
 	own := strings.TrimSuffix(s.Name, "*")
 	for _, prefix := range slices.Backward(append([]string{s.Name}, s.Aliases...)) {
@@ -93,6 +99,7 @@ func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn fun
 			if err != nil {
 				return fmt.Errorf("the setting %s: %w", name, err)
 			}
+			read[name] = true
 			if prefix != own {
 				warn(fmt.Sprintf("%s is read as %s: use that name", name, own+rest))
 			}

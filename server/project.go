@@ -54,6 +54,7 @@ func (c *Config) LoadProject(root string, lookup func(string) (string, bool)) (w
 	if err := c.loadAuth(p); err != nil {
 		return nil, err
 	}
+	warnUnserved(p)
 	return p.Warnings, nil
 }
 
