@@ -10,8 +10,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Stdio is where a command writes.
+// Stdio is where a command reads and writes.
 type Stdio struct {
+	In  io.Reader // what is typed; nil is nothing
 	Out io.Writer // what was asked for
 	Err io.Writer // logs, progress, errors
 }
@@ -32,6 +33,7 @@ type commandLine struct {
 	Start    startCommand    `cmd:"" help:"Run the server in the foreground until Ctrl-C or SIGTERM."`
 	Stop     stopCommand     `cmd:"" help:"Stop the server of this folder and wait until it has ended."`
 	Status   statusCommand   `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
+	Exec     execCommand     `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
 	Env      envCommand      `cmd:"" help:"Write environment files."`
 	Version  versionCommand  `cmd:"" help:"Show the versions of suparust and of its parts."`

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a script waits for anything.
@@ -28,6 +29,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"await":     await,
 	"awaittext": awaitText,
 	"awaitfile": awaitFile,
+	"closed":    closed,
 	"exitcode":  exitCode,
 	"expand":    expand,
 	"gone":      gone,
@@ -38,6 +40,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"ownpid":    ownPID,
 	"readonly":  readOnly,
 	"signal":    sendSignal,
+	"sql":       query,
 }
 
 // setup gives a script free ports, $PORT and $PORT2, and the machine's cache of PostgreSQL binaries and templates.
@@ -146,12 +149,12 @@ func awaitText(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has %s", args[0], last)
 }
 
-// signal NAME PIDFILE sends USR1 or USR2 to the process of a PID file.
+// signal NAME PIDFILE sends a signal to the process of a PID file.
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: signal USR1|USR2 PIDFILE")
+		ts.Fatalf("usage: signal NAME PIDFILE")
 	}
-	sig := map[string]syscall.Signal{"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2}[args[0]]
+	sig := unix.SignalNum("SIG" + args[0])
 	pid, err := strconv.Atoi(strings.Fields(ts.ReadFile(args[1]))[0])
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, sig))

@@ -13,8 +13,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"suparust": func() {
-			os.Exit(cmd.Main(os.Args[1:], cmd.Stdio{Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+			os.Exit(cmd.Main(os.Args[1:], cmd.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 		},
+		"suparust-fetch": fetch,
 	})
 }
 

@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(cmd.Main(os.Args[1:], cmd.Stdio{Out: os.Stdout, Err: os.Stderr}, os.Environ()))
+	os.Exit(cmd.Main(os.Args[1:], cmd.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Environ()))
 }

@@ -1,17 +1,44 @@
 # Reads "+<run root>" and "-<run root>" lines; at end of file stops the servers in the roots it knows and removes them.
+# "!<target> <mark>" names processes that must end, too: the target of a kill(2), and those whose environment has the mark;
+# "~" takes that back.
 trap '' HUP INT QUIT TERM PIPE
 nl='
 '
-roots="$nl"
+roots="$nl" target= mark=
 while IFS= read -r line; do
   path="${line#?}"
   case "$line" in
+    !*) target="${path%% *}" mark="${path#* }" ;;
+    ~*) target= mark= ;;
     +*) roots="$roots$path$nl" ;;
     -*) case "$roots" in *"$nl$path$nl"*) roots="${roots%%"$nl$path$nl"*}$nl${roots#*"$nl$path$nl"}" ;; esac ;;
   esac
 done
 
 nap() { sleep 0.02 2>/dev/null || sleep 1; }
+
+# guarded: sets pids to the processes that have to end, or fails when there are none
+guarded() {
+  if [ -r /proc/self/environ ]; then
+    pids=$(grep -lF -- "$mark" /proc/[0-9]*/environ 2>/dev/null | sed 's,^/proc/,,; s,/.*,,')
+    [ -n "$pids" ]
+  else
+    pids="$target"
+    kill -0 -- "$target" 2>/dev/null
+  fi
+}
+# they get two seconds to end in order; of the group, whoever has no mark gets until the others have ended
+if [ -n "$mark" ]; then
+  kill -s TERM -- "$target" 2>/dev/null
+  n=0
+  while guarded && [ $n -le 150 ]; do
+    case $n in 0) signal=TERM ;; 100) signal=KILL ;; *) signal=0 ;; esac
+    for pid in $pids; do kill -s $signal -- "$pid" 2>/dev/null; done
+    n=$((n + 1))
+    nap
+  done
+  kill -s KILL -- "$target" 2>/dev/null
+fi
 
 # where <cluster directory>: sets data, kind
 where() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,14 @@ type watchdogPipe struct {
 
 var watchdog watchdogPipe
 
+// Guard has the processes of a command ended, SIGTERM first, should this process die before release is called, by whatever
+// cause. target is what kill(2) takes: a process, or a process group as a negative number. Where the system shows the
+// environment of processes, it is those whose environment holds mark, wherever they went. One command is guarded at a time.
+func Guard(target int, mark string) (release func()) {
+	watchdog.tell("!", strconv.Itoa(target)+" "+mark)
+	return func() { watchdog.tell("~", "") }
+}
+
 func watchdogAdd(root string)    { watchdog.tell("+", root) }
 func watchdogRemove(root string) { watchdog.tell("-", root) }
 
@@ -39,7 +48,7 @@ func (w *watchdogPipe) tell(op, root string) {
 	defer w.mu.Unlock()
 	for range 2 {
 		if w.pipe == nil {
-			if op == "-" || w.start() != nil {
+			if op == "-" || op == "~" || w.start() != nil {
 				return
 			}
 		}

@@ -1,0 +1,72 @@
+package testscript
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// address is the argument itself, or what stands in the file that it names.
+func address(ts *testscript.TestScript, arg string) string {
+	if strings.Contains(arg, "://") {
+		return arg
+	}
+	return strings.TrimSpace(ts.ReadFile(arg))
+}
+
+// sql URL|FILE QUERY prints the rows of a query, their columns apart by |.
+func query(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql URL|FILE QUERY")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, address(ts, args[0]))
+	ts.Check(err)
+	defer conn.Close(ctx)
+	results, err := conn.PgConn().Exec(ctx, args[1]).ReadAll()
+	ts.Check(err)
+	for _, result := range results {
+		for _, row := range result.Rows {
+			columns := make([]string, len(row))
+			for i, value := range row {
+				columns[i] = string(value)
+			}
+			fmt.Fprintln(ts.Stdout(), strings.Join(columns, "|"))
+		}
+	}
+}
+
+// closed URL|PATH|FILE waits until nothing listens at a URL, or the path is gone; a file holds either.
+func closed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: closed URL|FILE")
+	}
+	where := address(ts, args[0])
+	there := func() bool {
+		_, err := os.Lstat(where)
+		return err == nil
+	}
+	if u, err := url.Parse(where); err == nil && u.Host != "" {
+		there = func() bool {
+			conn, err := net.DialTimeout("tcp", u.Host, time.Second)
+			if err != nil {
+				return false
+			}
+			conn.Close()
+			return true
+		}
+	}
+	for deadline := time.Now().Add(patience); there(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s is still there", where)
+		}
+	}
+}
