@@ -315,7 +315,7 @@ func (d *Disk) Has(_ context.Context, version string) (bool, error) {
 	if !ValidVersion(version) {
 		return false, nil
 	}
-	root, err := d.open()
+	root, _, err := d.open()
 	if err != nil {
 		return false, err
 	}

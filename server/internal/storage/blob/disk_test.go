@@ -418,7 +418,7 @@ func TestDirectoriesChangedBehindItsBack(t *testing.T) {
 		if err := os.RemoveAll(shard); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Open(t.Context(), old, 0); !errors.Is(err, blob.ErrNotFound) {
+		if _, err := d.Open(t.Context(), old, 0, blob.ToEnd); !errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("open: %v", err)
 		}
 		beside := old[:2] + uuid.NewString()[2:]
@@ -448,7 +448,7 @@ func TestDirectoriesChangedBehindItsBack(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(outside, version), []byte("secret"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Open(t.Context(), version, 0); err == nil {
+		if _, err := d.Open(t.Context(), version, 0, blob.ToEnd); err == nil {
 			t.Error("read through a link")
 		}
 		if all, err := os.ReadDir(outside); err != nil || len(all) != 1 {
