@@ -22,7 +22,8 @@ func TestGuardSettings(t *testing.T) {
 		"GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_ENABLED=true", "GOTRUE_HOOK_CUSTOM_ACCESS_TOKEN_URI=pg-functions://postgres/public/f",
 		"SUPARUST_HOOK_SEND_EMAIL_ENABLED=1", "SUPARUST_HOOK_SEND_EMAIL_URI=https://mail.test/hook", "SUPARUST_HOOK_SEND_EMAIL_SECRETS="+secret+"|"+secret,
 		"GOTRUE_SECURITY_CAPTCHA_ENABLED=true", "GOTRUE_SECURITY_CAPTCHA_PROVIDER=turnstile", "GOTRUE_SECURITY_CAPTCHA_SECRET=s", "GOTRUE_SECURITY_CAPTCHA_TIMEOUT=3s",
-		"GOTRUE_RATE_LIMIT_HEADER=X-Real-Ip", "GOTRUE_RATE_LIMIT_OTP=1.5", "GOTRUE_RATE_LIMIT_EMAIL_SENT=5/1m", "SUPARUST_RATE_LIMIT_SMS_SENT=0",
+		"GOTRUE_RATE_LIMIT_HEADER=X-Real-Ip", "GOTRUE_RATE_LIMIT_OTP=1.5", "GOTRUE_RATE_LIMIT_VERIFY=31", "GOTRUE_RATE_LIMIT_TOKEN_REFRESH=32", "GOTRUE_RATE_LIMIT_WEB3=33", "GOTRUE_RATE_LIMIT_ANONYMOUS_USERS=34", "GOTRUE_MFA_RATE_LIMIT_CHALLENGE_AND_VERIFY=35",
+		"GOTRUE_RATE_LIMIT_EMAIL_SENT=5/1m", "SUPARUST_RATE_LIMIT_SMS_SENT=0",
 		"GOTRUE_MFA_PHONE_ENROLL_ENABLED=true", "GOTRUE_MFA_PHONE_VERIFY_ENABLED=true", "GOTRUE_MFA_PHONE_OTP_LENGTH=8", "GOTRUE_MFA_PHONE_TEMPLATE={{ .Code }}!", "GOTRUE_MFA_PHONE_MAX_FREQUENCY=0s",
 		"GOTRUE_SMS_PROVIDER=twilio_verify", "GOTRUE_SMS_TWILIO_ACCOUNT_SID=plain", "GOTRUE_SMS_TWILIO_VERIFY_ACCOUNT_SID=AC", "GOTRUE_SMS_TWILIO_VERIFY_AUTH_TOKEN=t",
 		"GOTRUE_SMS_TWILIO_VERIFY_MESSAGE_SERVICE_SID=VA", "GOTRUE_SMS_VONAGE_API_KEY=k", "SUPARUST_SMS_URL=http://127.0.0.1:1")
@@ -34,7 +35,7 @@ func TestGuardSettings(t *testing.T) {
 		"{true pg-functions://postgres/public/f []}":                    fmt.Sprint(a.Hooks["custom_access_token"]),
 		fmt.Sprintf("{true https://mail.test/hook [%s %[1]s]}", secret): fmt.Sprint(a.Hooks["send_email"]),
 		"{true turnstile s  3s}":                                        fmt.Sprint(a.Captcha),
-		"X-Real-Ip 1.5 30 150 30 30":                                    fmt.Sprintf("%s %v %v %v %v %v", a.Limits.Header, a.Limits.SignInSignUps, a.Limits.Verifications, a.Limits.TokenRefresh, a.Limits.Web3, a.Limits.AnonymousUsers),
+		"X-Real-Ip 1.5 31 32 33 34 35":                                  fmt.Sprintf("%s %v %v %v %v %v %v", a.Limits.Header, a.Limits.SignInSignUps, a.Limits.Verifications, a.Limits.TokenRefresh, a.Limits.Web3, a.Limits.AnonymousUsers, a.Limits.MFA),
 		"{5 1m0s true} {0 1h0m0s false}":                                fmt.Sprint(*a.Limits.EmailsSent, *a.Limits.SMSSent),
 		"{true true 8 {{ .Code }}! -1ns}":                               fmt.Sprint(a.MFA.Phone),
 		"twilio_verify AC plain k":                                      strings.Join([]string{a.Texts.Provider, a.Texts.Accounts["twilio_verify"].AccountSID, a.Texts.Accounts["twilio"].AccountSID, a.Texts.Accounts["vonage"].APIKey}, " "),
