@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/control"
 )
 
@@ -107,6 +109,10 @@ func (s *Server) Disconnect(ctx context.Context) (n int, err error) {
 	}
 	return n, nil
 }
+
+// TOTP is the code that an authenticator app with this secret, as Auth answers
+// it when a factor is enrolled, shows at a time.
+func TOTP(secret string, at time.Time) (string, error) { return auth.TOTP(secret, at) }
 
 // ResetAuth forgets every user and every message. What other tables keep of
 // users goes with them where their foreign keys say so; where one holds on to a

@@ -3,11 +3,13 @@ package suparusttest_test
 import (
 	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/suparust/suparust/fixtures"
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/suparusttest"
 )
@@ -20,7 +22,8 @@ func TestExamples(outer *testing.T) {
 		"Start": ExampleStart, "WithMigrations": ExampleWithMigrations, "WithFixtures": ExampleWithFixtures,
 		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
-		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms,
+		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
+		"Fault": ExampleServer_Fault, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought,
 	} {
 		outer.Run(name, func(inner *testing.T) {
 			t = inner
@@ -114,4 +117,62 @@ func ExampleMailbox_Wait_sms() {
 	srv.Client().Post(t, "/auth/v1/verify", map[string]string{
 		"type": "sms", "phone": "+15550100", "token": sms.Code,
 	}).WantStatus(t, http.StatusOK)
+}
+
+func ExampleServer_CreateUser() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL(`
+		create table secrets (body text);
+		alter table secrets enable row level security;
+		create policy careful on secrets using (auth.jwt() ->> 'aal' = 'aal2' and (auth.jwt() -> 'app_metadata' ->> 'admin')::bool);
+		insert into secrets values ('deep');
+	`))
+	admin := srv.CreateUser(t, "admin@example.com", suparusttest.UserTOTP(), suparusttest.UserAppMetadata(map[string]any{"admin": true}))
+	secrets := func(u *suparusttest.User) (n []struct{ Body string }) {
+		srv.ClientAs(u).Get(t, "/rest/v1/secrets").WantStatus(t, http.StatusOK).JSON(t, &n)
+		return n
+	}
+	if n := secrets(admin); len(n) != 0 {
+		t.Errorf("a password is enough for %v", n)
+	}
+	if n := secrets(srv.Elevate(t, admin)); len(n) != 1 {
+		t.Errorf("with the second factor: %v", n)
+	}
+}
+
+func ExampleAsRole() {
+	srv := suparusttest.Start(t, suparusttest.WithFixtures(fixtures.FS, "blog"))
+	tx := suparusttest.AsRole(t, srv.Pool(t), map[string]any{"sub": srv.Key(t, "auth.users/bob")})
+	var titles []string
+	if err := tx.QueryRow(t.Context(), "select array_agg(title order by id) from posts").Scan(&titles); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(titles, "Not yet") {
+		t.Error("bob sees the draft of ann")
+	}
+}
+
+func ExampleServer_Fault() {
+	srv := suparusttest.Start(t)
+	srv.Fault(t, suparusttest.Fault{Path: "/rest/v1", Times: 2, Status: http.StatusServiceUnavailable})
+	attempts := 1
+	for srv.Client().Get(t, "/rest/v1/").Status != http.StatusOK { // what an app is to do
+		attempts++
+	}
+	if attempts != 3 {
+		t.Errorf("%d attempts", attempts)
+	}
+}
+
+func ExampleServer_clock() {
+	srv := suparusttest.Start(t)
+	ann := srv.CreateUser(t, "ann@example.com")
+	srv.Clock.Advance(2 * time.Hour) // ann's token is good for one
+	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
+}
+
+func ExampleWithFixtures_brought() {
+	srv := suparusttest.Start(t, suparusttest.WithFixtures(fixtures.FS, "shop"))
+	ann := srv.ClientAs(srv.UserNamed(t, "ann"))
+	ann.Post(t, "/rest/v1/rpc/place_order", map[string]string{"order_id": srv.Key(t, "orders/open")}).WantStatus(t, http.StatusOK)
+	ann.Get(t, "/storage/v1/object/invoices/1/invoice.txt").WantStatus(t, http.StatusOK)
 }

@@ -65,9 +65,13 @@ func WithOAuth(providers ...string) Option {
 // WithSQL runs SQL as the role postgres before Start returns.
 func WithSQL(sql ...string) Option { return func(o *options) { o.sql = append(o.sql, sql...) } }
 
-// WithFixtures loads the named sets of fsys before Start returns: each is a
-// folder whose .sql files run, in the order of their names, as the role
-// postgres. Without names every folder of fsys is loaded.
+// WithFixtures loads the named sets of fsys before Start returns; without names
+// every folder of it. A set is a folder of SQL, rows in JSON and CSV, users who
+// can sign in, and files: the package fixtures says how one is written, and
+// brings some along.
+//
+//	suparusttest.Start(t, suparusttest.WithFixtures(fixtures.FS, "blog"))
+//	suparusttest.Start(t, suparusttest.WithFixtures(os.DirFS("testdata/fixtures"), "orders"))
 func WithFixtures(fsys fs.FS, names ...string) Option {
 	return func(o *options) { o.fixtures = append(o.fixtures, fixtureSet{fsys, names}) }
 }

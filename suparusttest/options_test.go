@@ -97,8 +97,8 @@ func TestWithSQLAndFixtures(t *testing.T) {
 	rows(t, srv.Client(), "/rest/v1/users?select=id")
 
 	for name, c := range map[string]struct{ set, want string }{
-		"an unknown set":      {"huge", `there is no fixture "huge" with .sql files; there are: ["broken" "large" "small"]`},
-		"a set that is wrong": {"broken", `fixture broken/rows.sql: ERROR: relation "missing" does not exist (SQLSTATE 42P01)`},
+		"an unknown set":      {"huge", `there is no fixture "huge"; there are: broken, large, small`},
+		"a set that is wrong": {"broken", `fixture broken/rows.sql:1: ERROR: relation "missing" does not exist (SQLSTATE 42P01)`},
 	} {
 		if said := fatal(t, func(tb testing.TB) { srv.Load(tb, sets, c.set) }); !strings.Contains(said, c.want) {
 			t.Errorf("%s: it says %q, want %q", name, said, c.want)

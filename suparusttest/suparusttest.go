@@ -31,6 +31,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/suparust/suparust/fixtures"
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/server/pg"
 )
@@ -66,7 +67,9 @@ type Server struct {
 	mu   sync.Mutex
 	pool *pgxpool.Pool
 	http *http.Transport // of every client, closed at the end
-	now  func() time.Time
+	// loaded are the rows of the fixtures that were loaded
+	loaded *fixtures.Loaded
+	now    func() time.Time
 }
 
 // Start starts a server for tb and returns when it answers. It never returns

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1" // RFC 6238 as every authenticator app implements it
 	"encoding/base32"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -41,6 +42,14 @@ func totpCode(secret string, step int64) (string, error) {
 	at := sum[len(sum)-1] & 0x0f
 	n := binary.BigEndian.Uint32(sum[at:at+4]) & 0x7fffffff
 	return fmt.Sprintf("%0*d", totpDigits, n%1_000_000), nil
+}
+
+// TOTP is the code that an authenticator app with the secret shows at a time.
+func TOTP(secret string, at time.Time) (string, error) {
+	if secret == "" {
+		return "", errors.New("there is no secret")
+	}
+	return totpCode(secret, at.Unix()/totpPeriod)
 }
 
 // totpFits reports whether the code is that of now, of the step before or the
