@@ -30,9 +30,11 @@ type commandLine struct {
 	Profile string `help:"Serve the profile NAME: settings come from .env.NAME alone." placeholder:"NAME"`
 	EnvFile string `help:"Read settings from FILE instead of .env." placeholder:"FILE"`
 
-	Start    startCommand    `cmd:"" help:"Run the server in the foreground until Ctrl-C or SIGTERM."`
+	Start    startCommand    `cmd:"" help:"Run the server, in the foreground until Ctrl-C or in the background with --daemon."`
 	Stop     stopCommand     `cmd:"" help:"Stop the server of this folder and wait until it has ended."`
+	Restart  restartCommand  `cmd:"" help:"Stop the server of this folder and start it again with the same flags."`
 	Status   statusCommand   `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
+	Logs     logsCommand     `cmd:"" help:"Show the log of the server in the background."`
 	Exec     execCommand     `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
 	Env      envCommand      `cmd:"" help:"Write environment files."`
@@ -65,8 +67,10 @@ Examples:
 
     suparust start                       serve this folder
     suparust start --port 4000           on another port
-    suparust --profile test start        with the settings of .env.test
+    suparust start --daemon              in the background
+    suparust start --profile test        with the settings of .env.test
     suparust status                      URLs and keys
+    suparust logs --follow
     suparust stop
 `
 

@@ -151,6 +151,14 @@ func (h *targetHandler) WithGroup(name string) slog.Handler {
 	return &next
 }
 
+// progress shows what takes its time: as a bar on a terminal, as records of the log elsewhere.
+func (a *app) progress(log *slog.Logger) io.Writer {
+	if isTerminal(a.Err) {
+		return a.Err
+	}
+	return lineWriter(func(line string) { log.Info(line) })
+}
+
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -103,6 +103,7 @@ type instance struct {
 	path  string
 	pid   int
 	port  int
+	lost  bool // its PID file was removed: it was found through its port
 	state serverState
 }
 

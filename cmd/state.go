@@ -26,8 +26,9 @@ type serverState struct {
 	// Control is where the control API is, when it is on.
 	Control *controlAccess `json:"control,omitempty"`
 
-	Daemon  bool     `json:"daemon"`
-	LogFile string   `json:"log_file,omitempty"` // of a daemon
+	Daemon  bool     `json:"daemon"`             // it runs in the background
+	LogFile string   `json:"log_file,omitempty"` // where it logs then
+	Folder  string   `json:"folder"`             // whose server it is: the project's, else Dir
 	Dir     string   `json:"dir"`                // the working directory it was started in
 	Args    []string `json:"args"`               // what was typed, without the program's name
 }
@@ -97,5 +98,9 @@ func (a *app) runningServer(s *settings, port int) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return choose(running, port)
+	server, err := choose(running, port)
+	if server != nil || err != nil {
+		return server, err
+	}
+	return s.byPort(a)
 }

@@ -40,9 +40,17 @@ func (c stopCommand) Run(a *app) error {
 		fmt.Fprintln(a.Out, "suparust is not running.")
 		return nil
 	}
+	return a.end(server, c.Timeout)
+}
+
+// end lets a server end and waits for it.
+func (a *app) end(server *instance, timeout time.Duration) error {
 	process, err := os.FindProcess(server.pid)
 	if err == nil {
-		err = process.Signal(syscall.SIGTERM)
+		// what was found has the PID from here on: another process cannot get it unseen
+		if err = server.found(); err == nil {
+			err = process.Signal(syscall.SIGTERM)
+		}
 	}
 	switch {
 	case errors.Is(err, os.ErrPermission):
@@ -50,22 +58,52 @@ func (c stopCommand) Run(a *app) error {
 	case err != nil && !errors.Is(err, os.ErrProcessDone):
 		return fmt.Errorf("cannot signal the server with PID %d: %w", server.pid, err)
 	}
-	deadline := time.Now().Add(c.Timeout)
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		pid, err := runningPID(server.path)
+		ended, err := server.ended()
 		if err != nil {
 			return err
 		}
-		if pid != server.pid {
+		if ended {
 			fmt.Fprintf(a.Out, "suparust on port %d (PID %d) has stopped.\n", server.port, server.pid)
 			return nil
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
 			return fmt.Errorf("the server with PID %d has not ended after %v; wait with `suparust stop --timeout 5m`, or end it with `kill -9 %d` (no acknowledged write is lost)",
-				server.pid, c.Timeout, server.pid)
+				server.pid, timeout, server.pid)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// found returns an error unless the process still is the server that was looked for.
+func (i *instance) found() error {
+	pid, err := 0, error(nil)
+	if i.lost {
+		var p *process
+		if p, err = listener(i.port); p != nil {
+			pid = p.pid
+		}
+	} else {
+		pid, err = runningPID(i.path)
+	}
+	if err == nil && pid != i.pid {
+		err = os.ErrProcessDone
+	}
+	return err
+}
+
+// ended reports whether the server is gone, its PostgreSQL too.
+func (i *instance) ended() (bool, error) {
+	if i.lost {
+		return !lives(i.pid), nil
+	}
+	pid, err := runningPID(i.path)
+	return pid != i.pid, err
 }
 
 // choose picks the server on port, or the only one; nil when there is none.

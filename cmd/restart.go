@@ -1,0 +1,121 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server"
+)
+
+type restartCommand struct {
+	Port    int           `help:"Restart the server on this port, when several run." short:"p" placeholder:"PORT"`
+	Workdir string        `help:"Restart the server of the project in DIR, the folder that contains supabase/." placeholder:"DIR" type:"path"`
+	Timeout time.Duration `help:"Give up waiting for the old server's end after this time." default:"30s" placeholder:"DURATION"`
+}
+
+// Help is shown by `suparust restart --help`.
+func (restartCommand) Help() string {
+	return `Stops the server of this folder and starts it again in the background, with the flags that it was started with, and
+on Linux with the settings that it had from its environment; those of the environment of this command win. The
+environment file and the project are read anew. Without a running server, one is started.
+
+Examples:
+
+    suparust restart
+    suparust restart --profile test
+    suparust restart --port 4000
+`
+}
+
+// Run stops the server and starts it again.
+func (c restartCommand) Run(a *app) error {
+	s, err := a.settings(settingFlags{Port: c.Port, Workdir: c.Workdir})
+	if err != nil {
+		return err
+	}
+	if !s.config.NeedsSecret() {
+		if _, err := server.New(s.config); err != nil { // what cannot start again must not be stopped
+			return err
+		}
+	}
+	running, err := a.runningServer(s, c.Port)
+	if err != nil {
+		return err
+	}
+	start, environ := c.startArgs(a), slices.Clone(a.environ)
+	dir := ""
+	if running != nil {
+		if running.state.Args != nil {
+			start, dir = running.state.Args, running.state.Dir
+		}
+		environ = append(settingsOf(running.pid), environ...) // the last one of a name counts
+		if err := a.end(running, c.Timeout); err != nil {
+			return err
+		}
+		if !running.state.Daemon {
+			fmt.Fprintln(a.Out, "It ran in the foreground and goes on in the background.")
+			start = append(slices.Clone(start), "--daemon")
+		}
+	}
+	cmd, err := suparustItself(start)
+	if err != nil {
+		return err
+	}
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, environ, a.Out, a.Err
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exitStatus(max(exit.ExitCode(), exitFailure)) // it has told why
+	}
+	if err != nil {
+		return fmt.Errorf("the server has stopped and cannot be started again: %w", err)
+	}
+	return nil
+}
+
+// startArgs are the arguments of a first start.
+func (c restartCommand) startArgs(a *app) []string {
+	args := []string{"start", "--daemon"}
+	switch {
+	case a.id.profile != "":
+		args = append(args, "--profile", a.id.profile)
+	case a.id.envFile != "":
+		args = append(args, "--env-file", a.id.envFile)
+	}
+	if c.Port != 0 {
+		args = append(args, "--port", strconv.Itoa(c.Port))
+	}
+	if c.Workdir != "" {
+		args = append(args, "--workdir", c.Workdir)
+	}
+	return args
+}
+
+// settingsOf are the settings in the environment that a server was started with.
+func settingsOf(pid int) []string {
+	return slices.DeleteFunc(environOf(pid), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return !isSetting(name)
+	})
+}
+
+// isSetting reports whether a variable of that name is a setting of suparust.
+func isSetting(name string) bool {
+	if strings.HasPrefix(name, "SUPARUST_") || name == "RUST_LOG" {
+		return true
+	}
+	for _, s := range server.Settings() {
+		for _, known := range append([]string{s.Name}, s.Aliases...) {
+			prefix, family := strings.CutSuffix(known, "*")
+			if name == known || family && strings.HasPrefix(name, prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
