@@ -46,7 +46,7 @@ func (c logsCommand) Run(a *app) error {
 	}
 	path := s.logPath(a.id)
 	if server != nil {
-		if server.state.Serving && !server.state.Daemon {
+		if server.state.known() && !server.state.Daemon {
 			return fmt.Errorf("the server with PID %d runs in the foreground: its log is where it was started; `suparust restart%s` takes it to the background", server.pid, a.id.flags())
 		}
 		if server.state.LogFile != "" {

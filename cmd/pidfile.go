@@ -132,7 +132,7 @@ func inspect(running []instance, stale []string, path string, port int) ([]insta
 		return nil, nil, err
 	}
 	if pid != 0 {
-		st, err := readState(path, pid)
+		st, err := awaitState(path, pid)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -47,17 +47,19 @@ func (c restartCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	start, environ := c.startArgs(a), slices.Clone(a.environ)
-	dir := ""
+	start, dir, environ := c.startArgs(a), "", slices.Clone(a.environ)
 	if running != nil {
-		if running.state.Args != nil {
+		c.Port = running.port
+		start = c.startArgs(a)
+		if running.state.known() {
 			start, dir = running.state.Args, running.state.Dir
 		}
-		environ = append(settingsOf(running.pid), environ...) // the last one of a name counts
+		environ = slices.DeleteFunc(environ, isEmpty)
+		environ = append(environ, settingsOf(running.pid, environ)...)
 		if err := a.end(running, c.Timeout); err != nil {
 			return err
 		}
-		if !running.state.Daemon {
+		if running.state.known() && !running.state.Daemon {
 			fmt.Fprintln(a.Out, "It ran in the foreground and goes on in the background.")
 			start = append(slices.Clone(start), "--daemon")
 		}
@@ -96,13 +98,21 @@ func (c restartCommand) startArgs(a *app) []string {
 	return args
 }
 
-// settingsOf are the settings in the environment that a server was started with.
-func settingsOf(pid int) []string {
+// settingsOf are the settings in the environment that a server was started with, but those that environ has.
+func settingsOf(pid int, environ []string) []string {
+	given := map[string]bool{}
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		given[name] = true
+	}
 	return slices.DeleteFunc(environOf(pid), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
-		return !isSetting(name)
+		return given[name] || !isSetting(name)
 	})
 }
+
+// isEmpty reports whether a variable has no value, which is as if it were not there.
+func isEmpty(pair string) bool { return strings.HasSuffix(pair, "=") && strings.Count(pair, "=") == 1 }
 
 // isSetting reports whether a variable of that name is a setting of suparust.
 func isSetting(name string) bool {

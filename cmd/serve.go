@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -49,7 +47,7 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 		}
 	}()
 	if port != 0 {
-		if pid, err = a.claim(s, port); err != nil {
+		if pid, err = c.claim(a, s, port); err != nil {
 			return err
 		}
 	}
@@ -58,7 +56,7 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 			return err
 		}
 		s.config.Keys.JWTSecret, _ = s.environ.lookup(jwtSecret)
-		log.Info("wrote a new JWT secret", "file", s.environ.path)
+		fmt.Fprintf(s.config.Progress, "suparust: wrote a new JWT secret to %s\n", s.environ.path)
 	}
 	srv, err := server.New(s.config)
 	if err != nil {
@@ -80,15 +78,16 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 		}
 	}()
 	if port == 0 {
-		if port, err = urlPort(srv); err != nil {
-			return err
-		}
-		if pid, err = a.claim(s, port); err != nil {
+		port = srv.Port()
+		if pid, err = c.claim(a, s, port); err != nil {
 			return err
 		}
 	}
-	st, err := c.state(a, s, srv, port)
+	st, err := c.state(a, s, port)
 	if err != nil {
+		return err
+	}
+	if err := st.serves(s, srv); err != nil {
 		return err
 	}
 	if err := pid.writeState(st); err != nil {
@@ -105,8 +104,7 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 				reload(ctx, s, "schema", srv.ReloadSchema)
 			case <-heard.settings:
 				reload(ctx, s, "settings", func(ctx context.Context) error { return c.reconfigure(ctx, a, s, srv) })
-				st.Values = values(srv.URL(), srv.DatabaseURL(), st.Values["MAILPIT_URL"], srv.Keys(), s.config.Storage.S3Protocol)
-				if err := pid.writeState(st); err != nil {
+				if err := errors.Join(st.serves(s, srv), pid.writeState(st)); err != nil {
 					log.Error("the new keys are in force, but `suparust status` shows the old ones", "error", err)
 				}
 			case <-ctx.Done():
@@ -165,15 +163,31 @@ func (c startCommand) reconfigure(ctx context.Context, a *app, s *settings, srv 
 	return srv.Reconfigure(ctx, next.config)
 }
 
-// state is what the server tells of itself once it serves.
-func (c startCommand) state(a *app, s *settings, srv *server.Server, port int) (serverState, error) {
-	mailbox := ""
-	if !s.config.Mail.Disabled {
-		var err error
-		if mailbox, err = srv.MailURL(); err != nil {
-			return serverState{}, err
-		}
+// claim takes the PID file of a server on port and says beside it that it is starting.
+func (c startCommand) claim(a *app, s *settings, port int) (*pidFile, error) {
+	f, stale, err := lockPIDFile(s.pidPath(a.id, port))
+	var running *alreadyRunning
+	if errors.As(err, &running) {
+		return nil, fmt.Errorf("%w; stop it with `suparust stop%s`, or choose another port with --port", err, a.id.flags())
 	}
+	if err != nil {
+		return nil, err
+	}
+	if stale {
+		s.config.Logger.Warn("replaced a stale PID file: its server has ended without cleaning up", "file", f.path)
+	}
+	st, err := c.state(a, s, port)
+	if err == nil {
+		err = f.writeState(st)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	return f, nil
+}
+
+// state is what the server tells of itself before it serves.
+func (c startCommand) state(a *app, s *settings, port int) (serverState, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return serverState{}, fmt.Errorf("the working directory is gone: %w", err)
@@ -182,12 +196,8 @@ func (c startCommand) state(a *app, s *settings, srv *server.Server, port int) (
 	if err != nil {
 		return serverState{}, err
 	}
-	st := serverState{PID: os.Getpid(), Identity: a.id.name(), Version: server.Version, Started: time.Now(), Serving: true,
+	st := serverState{PID: os.Getpid(), Identity: a.id.name(), Version: server.Version, Started: time.Now(),
 		Port: port, Folder: folder, Dir: dir, Args: slices.Clone(a.args)}
-	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol)
-	if s.config.Control {
-		st.Control = &controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
-	}
 	if c.Detached {
 		st.Daemon = true
 		st.Args = slices.DeleteFunc(st.Args, func(arg string) bool { return arg == detachedFlag })
@@ -198,10 +208,19 @@ func (c startCommand) state(a *app, s *settings, srv *server.Server, port int) (
 	return st, nil
 }
 
-func urlPort(srv *server.Server) (int, error) {
-	u, err := url.Parse(srv.URL())
-	if err != nil {
-		return 0, fmt.Errorf("read the server's own address: %w", err)
+// serves adds how the server is reached.
+func (st *serverState) serves(s *settings, srv *server.Server) error {
+	mailbox := ""
+	if !s.config.Mail.Disabled {
+		var err error
+		if mailbox, err = srv.MailURL(); err != nil {
+			return err
+		}
 	}
-	return strconv.Atoi(u.Port())
+	st.Serving = true
+	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol)
+	if s.config.Control {
+		st.Control = &controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
+	}
+	return nil
 }

@@ -1,9 +1,6 @@
 package cmd
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 type startCommand struct {
 	settingFlags
@@ -65,20 +62,4 @@ func (a *app) banner(values map[string]string) {
 	if !terminal {
 		fmt.Fprintf(a.Out, "`suparust status%s` shows the database's URL and the secret keys.\n", a.id.flags())
 	}
-}
-
-// claim takes the PID file of a server on port.
-func (a *app) claim(s *settings, port int) (*pidFile, error) {
-	f, stale, err := lockPIDFile(s.pidPath(a.id, port))
-	var running *alreadyRunning
-	if errors.As(err, &running) {
-		return nil, fmt.Errorf("%w; stop it with `suparust stop%s`, or choose another port with --port", err, a.id.flags())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if stale {
-		s.config.Logger.Warn("replaced a stale PID file: its server has ended without cleaning up", "file", f.path)
-	}
-	return f, nil
 }

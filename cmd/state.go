@@ -66,7 +66,19 @@ func (f *pidFile) writeState(st serverState) error {
 	return nil
 }
 
-// readState returns what the server with this PID wrote beside its PID file: little, while it has not written it yet.
+// awaitState reads the state of a server that holds its PID file: it writes it right after it took the file.
+func awaitState(pidPath string, pid int) (st serverState, err error) {
+	for deadline := time.Now().Add(200 * time.Millisecond); ; time.Sleep(5 * time.Millisecond) {
+		if st, err = readState(pidPath, pid); err != nil || st.known() || time.Now().After(deadline) {
+			return st, err
+		}
+	}
+}
+
+// known reports whether there is a state: somebody may have removed the file.
+func (st *serverState) known() bool { return !st.Started.IsZero() }
+
+// readState returns what the server with this PID wrote beside its PID file, no more than the PID where there is nothing.
 func readState(pidPath string, pid int) (serverState, error) {
 	path := statePath(pidPath)
 	data, err := os.ReadFile(path)

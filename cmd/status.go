@@ -42,6 +42,12 @@ func (c statusCommand) Run(a *app) error {
 		}
 		return exitStatus(exitStopped)
 	}
+	if !server.state.known() {
+		if c.Output == "text" {
+			fmt.Fprintf(a.Out, "Status: RUNNING (PID %d)\n", server.pid)
+		}
+		return fmt.Errorf("the file %s, in which the server tells its addresses and keys, was removed; `suparust restart%s` writes it anew", statePath(server.path), a.id.flags())
+	}
 	if !server.state.Serving {
 		if c.Output == "text" {
 			fmt.Fprintf(a.Out, "Status: STARTING (PID %d)\n", server.pid)

@@ -274,6 +274,17 @@ func Run(ctx context.Context, c Config) error {
 // URL is the base of the APIs, such as http://127.0.0.1:3000.
 func (s *Server) URL() string { return s.url }
 
+// Port is the port of the APIs on this machine, 0 before Start. URL may name
+// that of a proxy.
+func (s *Server) Port() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return 0
+	}
+	return s.listener.Addr().(*net.TCPAddr).Port
+}
+
 // Keys are the server's keys, all of them filled in.
 func (s *Server) Keys() Keys {
 	s.keysMu.Lock()

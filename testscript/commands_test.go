@@ -2,9 +2,11 @@ package testscript
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +32,11 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"await":     await,
 	"awaittext": awaitText,
 	"awaitfile": awaitFile,
+<<<<<<< HEAD
 	"closed":    closed,
+=======
+	"detached":  detached,
+>>>>>>> 6910229 (The background server proved: daemon, failures, restart, logs, lost PID files, three side by side)
 	"exitcode":  exitCode,
 	"expand":    expand,
 	"gone":      gone,
@@ -43,9 +50,9 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"sql":       query,
 }
 
-// setup gives a script free ports, $PORT and $PORT2, and the machine's cache of PostgreSQL binaries and templates.
+// setup gives a script free ports, $PORT, $PORT2 and $PORT3, and the machine's cache of PostgreSQL binaries and templates.
 func setup(env *testscript.Env) error {
-	for _, name := range []string{"PORT", "PORT2"} {
+	for _, name := range []string{"PORT", "PORT2", "PORT3"} {
 		port, err := freePort()
 		if err != nil {
 			return err
@@ -71,6 +78,10 @@ func setup(env *testscript.Env) error {
 	}
 	work := env.WorkDir
 	env.Defer(func() {
+		for _, pid := range killDaemons(work) {
+			env.T().Log(fmt.Sprintf("killed the server in the background that the script left, PID %d", pid))
+			defer env.T().FailNow()
+		}
 		if left := waitGone(work); left != "" {
 			env.T().Fatal("left running after the script:\n" + left)
 		}
@@ -138,8 +149,10 @@ func awaitText(ts *testscript.TestScript, neg bool, args []string) {
 			res.Body.Close()
 			ts.Check(err)
 			last = string(body)
-		} else {
-			last = ts.ReadFile(args[0])
+		} else if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil {
+			last = string(text)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			ts.Check(err)
 		}
 		if pattern.MatchString(last) {
 			return
@@ -155,9 +168,44 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: signal NAME PIDFILE")
 	}
 	sig := unix.SignalNum("SIG" + args[0])
+<<<<<<< HEAD
 	pid, err := strconv.Atoi(strings.Fields(ts.ReadFile(args[1]))[0])
+=======
+	if sig == 0 {
+		ts.Fatalf("no signal is called %s", args[0])
+	}
+	ts.Check(syscall.Kill(pidOf(ts, args[1]), sig))
+}
+
+func pidOf(ts *testscript.TestScript, file string) int {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(file)))
+>>>>>>> 6910229 (The background server proved: daemon, failures, restart, logs, lost PID files, three side by side)
 	ts.Check(err)
-	ts.Check(syscall.Kill(pid, sig))
+	return pid
+}
+
+// detached PIDFILE LOG makes sure that a process leads a session of its own, has no terminal, and writes nowhere but into
+// its log.
+func detached(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: detached PIDFILE LOG")
+	}
+	pid := pidOf(ts, args[0])
+	sid, err := unix.Getsid(pid)
+	ts.Check(err)
+	if sid != pid {
+		ts.Fatalf("the process %d is of the session %d", pid, sid)
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	for fd, want := range []string{os.DevNull, os.DevNull, ts.MkAbs(args[1])} {
+		got, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
+		ts.Check(err)
+		if got != want {
+			ts.Fatalf("the file %d of the process %d is %s, want %s", fd, pid, got, want)
+		}
+	}
 }
 
 // awaitfile GLOB waits until a file matches.
@@ -210,6 +258,26 @@ func gone(ts *testscript.TestScript, neg bool, args []string) {
 	if left := waitGone(ts.Getenv("WORK")); left != "" {
 		ts.Fatalf("still running:\n%s", left)
 	}
+}
+
+// killDaemons ends the servers in the background that a script which failed has left.
+func killDaemons(work string) (killed []int) {
+	_ = filepath.WalkDir(work, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasPrefix(filepath.Base(path), ".suparust.") || filepath.Ext(path) != ".json" {
+			return nil // what cannot be read, holds no server
+		}
+		data, err := os.ReadFile(path)
+		var state struct{ PID int }
+		if err != nil || json.Unmarshal(data, &state) != nil {
+			return nil
+		}
+		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", state.PID)); err == nil && strings.HasPrefix(cwd, work) {
+			_ = syscall.Kill(state.PID, syscall.SIGKILL)
+			killed = append(killed, state.PID)
+		}
+		return nil
+	})
+	return killed
 }
 
 func waitGone(work string) string {
