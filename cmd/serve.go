@@ -103,10 +103,9 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 			case <-heard.schema:
 				reload(ctx, s, "schema", srv.ReloadSchema)
 			case <-heard.settings:
-				reload(ctx, s, "settings", func(ctx context.Context) error { return c.reconfigure(ctx, a, s, srv) })
-				if err := errors.Join(st.serves(s, srv), pid.writeState(st)); err != nil {
-					log.Error("the new keys are in force, but `suparust status` shows the old ones", "error", err)
-				}
+				reload(ctx, s, "settings", func(ctx context.Context) error {
+					return errors.Join(c.reconfigure(ctx, a, s, srv), st.serves(s, srv), pid.writeState(st))
+				})
 			case <-ctx.Done():
 				return
 			}

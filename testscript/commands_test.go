@@ -32,11 +32,8 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"await":     await,
 	"awaittext": awaitText,
 	"awaitfile": awaitFile,
-<<<<<<< HEAD
 	"closed":    closed,
-=======
 	"detached":  detached,
->>>>>>> 6910229 (The background server proved: daemon, failures, restart, logs, lost PID files, three side by side)
 	"exitcode":  exitCode,
 	"expand":    expand,
 	"gone":      gone,
@@ -168,9 +165,6 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: signal NAME PIDFILE")
 	}
 	sig := unix.SignalNum("SIG" + args[0])
-<<<<<<< HEAD
-	pid, err := strconv.Atoi(strings.Fields(ts.ReadFile(args[1]))[0])
-=======
 	if sig == 0 {
 		ts.Fatalf("no signal is called %s", args[0])
 	}
@@ -179,7 +173,6 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 
 func pidOf(ts *testscript.TestScript, file string) int {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(file)))
->>>>>>> 6910229 (The background server proved: daemon, failures, restart, logs, lost PID files, three side by side)
 	ts.Check(err)
 	return pid
 }
