@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -18,6 +19,9 @@ type Statement struct {
 	// Unprepared statements are sent as they are and not kept: for utility
 	// statements and texts that will not come again.
 	Unprepared bool
+	// As are the settings from this statement on; nil leaves those before it.
+	// They must have the same names as those, whose other values would stay.
+	As *Settings
 }
 
 // Result is what a statement returned: its rows in text form but for the
@@ -47,7 +51,8 @@ type Options struct {
 	Check func([]Result) error
 }
 
-// explicit tells that the transaction needs BEGIN.
+// explicit tells that the transaction needs BEGIN. It comes last: up to it a
+// failure ends the transaction without being asked to.
 func (o *Options) explicit() bool { return o.Rollback || o.Check != nil }
 
 // SQLSTATEs that say that a prepared statement no longer fits the database.
@@ -58,8 +63,9 @@ const (
 
 // Do runs the statements in one transaction under s, in one round trip. It
 // returns when PostgreSQL has committed: an error that arises at the end, such
-// as a deferred constraint's, is returned as any other. Database errors are
-// *pgconn.PgError as they came.
+// as a deferred constraint's, is returned as any other, and with an error the
+// results of the statements before it. Database errors are *pgconn.PgError as
+// they came.
 func (db *DB) Do(ctx context.Context, s *Settings, o Options, stmts ...Statement) ([]Result, error) {
 	c, err := db.acquire(ctx)
 	if err != nil {
@@ -85,44 +91,34 @@ func staleStatement(err error) bool {
 
 func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
 	p := c.start(ctx)
-	r := reader{conn: c, pipeline: p, first: -1}
-	if o.explicit() {
-		p.SendQueryParams("begin", nil, nil, nil, nil)
-	}
+	r := reader{conn: c, pipeline: p, wanted: make([]int, 0, len(stmts))}
 	if o.Isolation != "" {
 		sql, err := isolationSQL(o.Isolation)
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
-		p.SendQueryParams(sql, nil, nil, nil, nil)
+		r.text(sql, nil, nil)
 	}
 	if s != nil {
 		sql, params := s.statement(o.ReadOnly)
-		r.fresh = append(r.fresh, c.queue(p, "", sql, params, nil)...)
+		r.queue("", sql, params, nil)
 	}
 	scope := s.key()
-	before := 0
-	if o.explicit() {
-		before++
-	}
-	if o.Isolation != "" {
-		before++
-	}
-	if s != nil {
-		before++
-	}
 	for _, st := range stmts {
-		if st.Unprepared {
-			p.SendQueryParams(st.SQL, st.Params, nil, nil, st.Formats)
-			continue
+		if st.As != nil {
+			sql, params := st.As.after(s).statement(false)
+			r.queue("", sql, params, nil)
+			s, scope = st.As, st.As.key()
 		}
-		r.fresh = append(r.fresh, c.queue(p, scope, st.SQL, st.Params, st.Formats)...)
+		r.want(scope, st)
+	}
+	if o.explicit() {
+		r.queue("", "begin", nil, nil)
 	}
 	if o.Rollback {
-		p.SendQueryParams("set constraints all immediate", nil, nil, nil, nil)
-		p.SendQueryParams("rollback", nil, nil, nil, nil)
+		r.queue("", "set constraints all immediate", nil, nil)
+		r.queue("", "rollback", nil, nil)
 	}
-	r.first, r.count = before, len(stmts)
 	results, err := r.run()
 	if c.pg.PgConn().IsClosed() {
 		return results, err
@@ -148,17 +144,41 @@ func isolationSQL(level string) (string, error) {
 	}
 }
 
-// reader reads the answers of one pipeline.
+// reader sends statements into a pipeline and reads the answers.
 type reader struct {
 	conn     *conn
 	pipeline *pgconn.Pipeline
 	fresh    []*statement // statements prepared by this pipeline, in order
-	first    int          // which answer is the first statement's
-	count    int          // how many statements there are
+	sent     int          // how many answers are to come
+	wanted   []int        // which of them are kept
 }
 
+// queue sends a statement whose answer nobody wants.
+func (r *reader) queue(scope, sql string, params [][]byte, formats []int16) {
+	r.fresh = append(r.fresh, r.conn.queue(r.pipeline, scope, sql, params, formats)...)
+	r.sent++
+}
+
+// text is queue for a statement that is not kept prepared.
+func (r *reader) text(sql string, params [][]byte, formats []int16) {
+	r.pipeline.SendQueryParams(sql, params, nil, nil, formats)
+	r.sent++
+}
+
+// want sends a statement whose answer is kept.
+func (r *reader) want(scope string, st Statement) {
+	r.wanted = append(r.wanted, r.sent)
+	if st.Unprepared {
+		r.text(st.SQL, st.Params, st.Formats)
+		return
+	}
+	r.queue(scope, st.SQL, st.Params, st.Formats)
+}
+
+func (r *reader) wants(n int) bool { return slices.Contains(r.wanted, n) }
+
 // run syncs, reads every answer up to the end of the transaction and keeps
-// those of the statements.
+// those that are wanted, up to the first error.
 func (r *reader) run() ([]Result, error) {
 	var firstErr error
 	note := func(err error) {
@@ -171,7 +191,7 @@ func (r *reader) run() ([]Result, error) {
 	} else {
 		r.conn.synced()
 	}
-	results := make([]Result, 0, r.count)
+	results := make([]Result, 0, len(r.wanted))
 	for n, described := 0, 0; ; {
 		got, err := r.pipeline.GetResults()
 		if err != nil {
@@ -192,10 +212,11 @@ func (r *reader) run() ([]Result, error) {
 			got.Name = st.name
 			st.desc = got
 		case *pgconn.ResultReader:
-			res, err := readResult(got, n >= r.first && n < r.first+r.count)
+			wanted := r.wants(n)
+			res, err := readResult(got, wanted)
 			if err != nil {
 				note(err)
-			} else if n >= r.first && n < r.first+r.count {
+			} else if wanted {
 				results = append(results, res)
 			}
 			n++
@@ -209,10 +230,7 @@ func (r *reader) run() ([]Result, error) {
 			r.conn.forget(st)
 		}
 	}
-	if firstErr != nil {
-		return nil, firstErr
-	}
-	return results, nil
+	return results, firstErr
 }
 
 // readResult copies the rows out of the connection's buffer.

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -182,6 +184,49 @@ func (s *Settings) key() string {
 	b := append(append(room[:0], s.Role...), 0)
 	b = append(append(b, s.SearchPath...), 0)
 	return settingsTexts.intern(b)
+}
+
+// after are the settings that s changes when others were set before it.
+func (s *Settings) after(before *Settings) *Settings {
+	if before == nil {
+		return s
+	}
+	c := *s
+	if c.SearchPath == before.SearchPath {
+		c.SearchPath = ""
+	}
+	c.RoleSettings = differing(c.RoleSettings, before.RoleSettings)
+	if c.Subject == before.Subject && c.ClaimRole == before.ClaimRole && bytes.Equal(c.Claims, before.Claims) {
+		c.Claims = nil
+	}
+	if c.Method == before.Method && c.Path == before.Path {
+		c.Method = ""
+	}
+	if bytes.Equal(c.Headers, before.Headers) {
+		c.Headers = nil
+	}
+	if bytes.Equal(c.Cookies, before.Cookies) {
+		c.Cookies = nil
+	}
+	if c.Timezone == before.Timezone {
+		c.Timezone = ""
+	}
+	c.Extra = differing(c.Extra, before.Extra)
+	if c.RequestID == before.RequestID {
+		c.RequestID = ""
+	}
+	c.SchemaVersion = nil
+	return &c
+}
+
+// differing are those of all that before does not have.
+func differing(all, before []Setting) (rest []Setting) {
+	for _, x := range all {
+		if !slices.Contains(before, x) {
+			rest = append(rest, x)
+		}
+	}
+	return rest
 }
 
 // appendLiteral quotes a setting's name as an SQL string.

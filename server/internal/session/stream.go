@@ -43,22 +43,15 @@ func (c *conn) stream(ctx context.Context, s *Settings, o Options, stmts []State
 		if err != nil {
 			return errors.Join(err, p.Close())
 		}
-		p.SendQueryParams(sql, nil, nil, nil, nil)
-		r.first++
+		r.text(sql, nil, nil)
 	}
 	if s != nil {
 		sql, params := s.statement(o.ReadOnly)
-		r.fresh = append(r.fresh, c.queue(p, "", sql, params, nil)...)
-		r.first++
+		r.queue("", sql, params, nil)
 	}
 	for _, st := range stmts {
-		if st.Unprepared {
-			p.SendQueryParams(st.SQL, st.Params, nil, nil, st.Formats)
-			continue
-		}
-		r.fresh = append(r.fresh, c.queue(p, s.key(), st.SQL, st.Params, st.Formats)...)
+		r.want(s.key(), st)
 	}
-	r.count = len(stmts)
 	return r.run()
 }
 
@@ -121,12 +114,12 @@ func (r *streamReader) run() error {
 
 // result reads the n-th answer.
 func (r *streamReader) result(rr *pgconn.ResultReader, n int) {
-	last := r.first + r.count - 1
-	if n != last {
-		res, err := readResult(rr, n >= r.first)
+	if n != r.sent-1 {
+		wanted := r.wants(n)
+		res, err := readResult(rr, wanted)
 		if err != nil {
 			r.note(err)
-		} else if n >= r.first {
+		} else if wanted {
 			r.before = append(r.before, res)
 		}
 		return

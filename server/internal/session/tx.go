@@ -83,10 +83,10 @@ func scopeComment(s *Settings) string {
 func (c *conn) begin(ctx context.Context, s *Settings) error {
 	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p}
-	p.SendQueryParams("begin", nil, nil, nil, nil)
+	r.queue("", "begin", nil, nil)
 	if s != nil {
 		sql, params := s.statement(false)
-		r.fresh = c.queue(p, "", sql, params, nil)
+		r.queue("", sql, params, nil)
 	}
 	_, err := r.run()
 	if err != nil {

@@ -87,20 +87,29 @@ func (n newRow) upsert(returning string) session.Statement {
 // trialVersion is the version of a row that is written to ask for permission.
 const trialVersion = "1"
 
-// mayWrite asks the database, under s, whether the row may be written: by the
+// trial is the statement that writes the row to ask for permission: by the
 // policies for INSERT alone, or by those for INSERT, SELECT and UPDATE when it
-// would replace one that is there.
-func (c *call) mayWrite(s *session.Settings, n newRow, upsert bool) error {
+// would replace one that is there. It is undone.
+func (n newRow) trial(upsert bool) session.Statement {
 	n.version = trialVersion
 	if upsert {
-		_, err := c.try(s, n.upsert(" returning *"))
-		return err
+		return n.upsert(" returning *")
 	}
-	_, err := c.try(s, n.insert(""))
-	if isState(err, pgUniqueViolation) {
+	return n.insert("")
+}
+
+// trialError is what the caller is told when the trial has failed.
+func trialError(err error, upsert bool) error {
+	if !upsert && isState(err, pgUniqueViolation) {
 		return withCause(errDuplicate("KeyAlreadyExists"), err)
 	}
 	return err
+}
+
+// mayWrite asks the database, under s, whether the row may be written.
+func (c *call) mayWrite(s *session.Settings, n newRow, upsert bool) error {
+	_, err := c.try(s, n.trial(upsert))
+	return trialError(err, upsert)
 }
 
 // lockKey is the statement that keeps others from writing the same key until
@@ -134,18 +143,24 @@ func (c *call) write(n newRow, upsert bool, returning string, also ...session.St
 func (c *call) commit(n newRow, upsert bool, returning string, also ...session.Statement) (done row, undone bool, err error) {
 	ctx, cancel := c.finishing()
 	defer cancel()
-	statement := n.insert(returning)
+	stmts := make([]session.Statement, 1, 3+len(also))
+	stmts[0] = lockKey(n.bucket, n.key)
 	if upsert {
-		statement = n.upsert(returning)
+		stmts = append(stmts, lockRow(n.bucket, n.key), n.upsert(returning))
+	} else { // there is no row, or it fails
+		stmts = append(stmts, n.insert(returning))
 	}
+	main := len(stmts) - 1
+	stmts = append(stmts, also...)
 	const tries = 3
 	for try := 1; ; try++ {
-		res, err := c.query(ctx, c.asService(),
-			append([]session.Statement{lockKey(n.bucket, n.key), lockRow(n.bucket, n.key), statement}, also...)...)
+		res, err := c.query(ctx, c.asService(), stmts...)
 		switch {
 		case err == nil:
-			c.removeBytes(without(versions(res[1], 0), n.version)...)
-			return res[2][0], false, nil
+			if upsert {
+				c.removeBytes(without(versions(res[1], 0), n.version)...)
+			}
+			return res[main][0], false, nil
 		case !rolledBack(err) && try < tries && ctx.Err() == nil:
 			continue
 		case try == 1 && rolledBack(err):

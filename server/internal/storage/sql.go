@@ -59,11 +59,20 @@ func (c *call) query(ctx context.Context, s *session.Settings, stmts ...session.
 	}
 	all := make([][]row, len(res))
 	for i, r := range res {
-		for _, values := range r.Rows {
-			all[i] = append(all[i], row(values))
-		}
+		all[i] = rowsOf(r)
 	}
 	return all, nil
+}
+
+func rowsOf(r session.Result) []row {
+	if len(r.Rows) == 0 {
+		return nil
+	}
+	rows := make([]row, len(r.Rows))
+	for i, values := range r.Rows {
+		rows[i] = values
+	}
+	return rows
 }
 
 // one is query for a single statement that returns at most one row; the row is

@@ -64,23 +64,9 @@ func (c *call) store(g grant) (uploaded, error) {
 // storeContent makes in the object of the path: it asks the database, stores
 // the bytes, then commits the row that names them.
 func (c *call) storeContent(in content, g grant) (uploaded, error) {
-	b, err := c.findLimits()
-	if err != nil {
-		return uploaded{}, err
-	}
-	limit, err := c.checkContent(in, b)
-	if err != nil {
-		return uploaded{}, err
-	}
-	if err := checkNewKey(c.key); err != nil {
-		return uploaded{}, err
-	}
 	row := newRow{bucket: c.bucket, key: c.key, owner: g.owner, user: in.user}
-	row.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: in.declared})
+	limit, err := c.admit(in, g, row)
 	if err != nil {
-		return uploaded{}, err
-	}
-	if err := c.mayWrite(g.settings, row, g.upsert); err != nil {
 		return uploaded{}, err
 	}
 	row.version = uuid.NewString()
@@ -185,22 +171,81 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// findLimits reads what the bucket of the path takes. It runs as service_role,
-// so that a bucket the caller cannot see is not said to be missing.
+// admit says how many bytes an upload may have, or why it may not be. What the
+// bucket takes and whether the policies would let the row in is asked for in
+// one round trip; a bucket that is missing is told first, and what the bucket
+// does not take before what the policies refuse.
+func (c *call) admit(in content, g grant, row newRow) (limit int64, err error) {
+	row.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: in.declared})
+	if err != nil {
+		return 0, err
+	}
+	_, wrong := c.checkContent(in, bucketLimits{})
+	if wrong == nil {
+		wrong = checkNewKey(c.key)
+	}
+	var b bucketLimits
+	var refused error
+	if wrong != nil { // in any bucket, whoever asks
+		b, err = c.findLimits()
+	} else {
+		b, refused, err = c.findLimitsAndTry(g.settings, row, g.upsert)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if limit, err = c.checkContent(in, b); err != nil {
+		return 0, err
+	}
+	if wrong != nil {
+		return 0, wrong
+	}
+	return limit, refused
+}
+
+// limitsOf is the statement that reads what a bucket takes. It runs as
+// service_role, so that a bucket the caller cannot see is not said to be
+// missing.
+func limitsOf(bucket string) session.Statement {
+	return sql(`select file_size_limit, to_jsonb(allowed_mime_types)::text from storage.buckets where id = $1`, bucket)
+}
+
+func readLimits(rows []row) (bucketLimits, error) {
+	if len(rows) == 0 {
+		return bucketLimits{}, errNoSuchBucket()
+	}
+	l := bucketLimits{size: rows[0].number(0)}
+	if rows[0][1] == nil {
+		return l, nil
+	}
+	return l, json.Unmarshal(rows[0][1], &l.mime)
+}
+
+// findLimits reads what the bucket of the path takes.
 func (c *call) findLimits() (bucketLimits, error) {
 	if !storable(c.bucket) {
 		return bucketLimits{}, errNoSuchBucket()
 	}
-	r, err := c.one(c.ctx(), c.asService(), sql(
-		`select file_size_limit, to_jsonb(allowed_mime_types)::text from storage.buckets where id = $1`, c.bucket))
+	all, err := c.query(c.ctx(), c.asService(), limitsOf(c.bucket))
 	if err != nil {
 		return bucketLimits{}, err
 	}
-	if r == nil {
-		return bucketLimits{}, errNoSuchBucket()
+	return readLimits(all[0])
+}
+
+// findLimitsAndTry is findLimits and mayWrite, whose error is refused.
+func (c *call) findLimitsAndTry(s *session.Settings, n newRow, upsert bool) (b bucketLimits, refused, err error) {
+	if !storable(c.bucket) {
+		return b, nil, errNoSuchBucket()
 	}
-	l := bucketLimits{size: r.number(0)}
-	return l, json.Unmarshal(r.json(1), &l.mime)
+	trial := n.trial(upsert)
+	trial.As = s
+	res, refused := c.try(c.asService(), limitsOf(c.bucket), trial)
+	if len(res) == 0 {
+		return b, nil, refused
+	}
+	b, err = readLimits(rowsOf(res[0]))
+	return b, trialError(refused, upsert), err
 }
 
 // checkContent judges an upload's description and returns how many bytes it

@@ -253,3 +253,50 @@ func TestTriggersSeeTheFinalWrite(t *testing.T) {
 	a.do("POST", "/object/b/seven", a.user(alice), "1234567").fails(t, 500, "500", "DatabaseError", "database error, code: P0001", "DatabaseError")
 	a.bytesMatchRows(t)
 }
+
+// TestWhichErrorWins: of several things that are wrong with an upload the one
+// that is told.
+func TestWhichErrorWins(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.exec(`insert into storage.buckets (id, name, file_size_limit, allowed_mime_types) values ('b', 'b', 5, '{image/png}')`)
+	a.exec(`insert into storage.objects (bucket_id, name, version) values ('b', 'taken', '1')`)
+	a.exec(`create policy picky on storage.objects for insert to authenticated with check (1 / (case when name = 'raises' then 0 else 1 end) = 1 and name = 'taken')`)
+	user := a.user("8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d")
+	unknown := a.sign(map[string]any{"role": "stranger"})
+	png, pdf, robots := "image/png", "application/pdf", headers{"X-Robots-Tag": "nonsense!"}
+	for _, c := range []struct {
+		name, token, path, mime, body string
+		headers                       headers
+		code                          string
+	}{
+		{"no bucket, bad tag, type, key", user, "/object/nope/a%23b", "nonsense", "hello!", robots, "NoSuchBucket"},
+		{"no bucket, unknown role", unknown, "/object/nope/a", png, "hello", nil, "NoSuchBucket"},
+		{"no bucket, refused", user, "/object/nope/a", png, "hello", nil, "NoSuchBucket"},
+		{"no bucket, policy raises", user, "/object/nope/raises", png, "hello", nil, "NoSuchBucket"},
+		{"bad tag, type, size, key", user, "/object/b/a%23b", "nonsense", "hello!", robots, "InvalidRequest"},
+		{"bad header, size, key", user, "/object/b/a%23b", "nonsense", "hello!", nil, "InvalidMimeType"},
+		{"type, size, key, refused", user, "/object/b/a%23b", pdf, "hello!", nil, "InvalidMimeType"},
+		{"size, key, refused", user, "/object/b/a%23b", png, "hello!", nil, "EntityTooLarge"},
+		{"key, refused", user, "/object/b/a%23b", png, "hello", nil, "InvalidKey"},
+		{"type, unknown role", unknown, "/object/b/a", pdf, "hello", nil, "InvalidMimeType"},
+		{"size, policy raises", user, "/object/b/raises", png, "hello!", nil, "EntityTooLarge"},
+		{"unknown role", unknown, "/object/b/a", png, "hello", nil, "AccessDenied"},
+		{"refused, taken", a.anon, "/object/b/taken", png, "hello", nil, "AccessDenied"},
+		{"policy raises", user, "/object/b/raises", png, "hello", nil, "DatabaseError"},
+		{"taken", user, "/object/b/taken", png, "hello", nil, "KeyAlreadyExists"},
+	} {
+		h := headers{"Content-Type": c.mime}
+		for k, v := range c.headers {
+			h[k] = v
+		}
+		r := a.do("POST", c.path, c.token, c.body, h)
+		var body struct{ Code string }
+		if err := json.Unmarshal([]byte(r.body), &body); err != nil || body.Code != c.code {
+			t.Errorf("%s: %d %s, not %s", c.name, r.status, r.body, c.code)
+		}
+	}
+	if n := a.one(`select count(*) from storage.objects`); n != "1" {
+		t.Errorf("%s rows", n)
+	}
+}
