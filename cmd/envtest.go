@@ -27,8 +27,8 @@ type envTestCommand struct {
 func (envTestCommand) Help() string {
 	return `Writes, readable for this user alone:
 
-    .env.test                   a server on port 53001, with suparust's names: suparust --profile test start
-    .env.supabase.test          one on port 53002, with Supabase's names: suparust --profile supabase.test start
+    .env.test                   a server on port 53001, with suparust's names: suparust start --profile test
+    .env.supabase.test          one on port 53002, with Supabase's names: suparust start --profile supabase.test
     .env.test.client            what tests find the first with: SUPABASE_URL, its keys, DATABASE_URL
     .env.supabase.test.client   and the second
 
@@ -70,7 +70,7 @@ func (c envTestCommand) Run(a *app) error {
 		return err
 	}
 	for _, s := range servers {
-		fmt.Fprintf(a.Out, "%s: a server on port %d, `suparust --profile %s start`\n%s: what its clients need\n", s.file(), s.port, s.profile, s.clientFile())
+		fmt.Fprintf(a.Out, "%s: a server on port %d, `suparust start --profile %s`\n%s: what its clients need\n", s.file(), s.port, s.profile, s.clientFile())
 	}
 	fmt.Fprintln(a.Out, "They contain keys: keep them out of version control.")
 	return nil
@@ -85,7 +85,7 @@ func (c envTestCommand) clear(a *app, base string, servers []*testServer) error 
 				return err
 			}
 			if len(running) > 0 {
-				return fmt.Errorf("the server of %s runs with PID %d; stop it with `suparust%s stop`, then run `suparust env test --regen` again",
+				return fmt.Errorf("the server of %s runs with PID %d; stop it with `suparust stop%s`, then run `suparust env test --regen` again",
 					s.file(), running[0].pid, id.flags())
 			}
 		}

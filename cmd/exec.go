@@ -190,9 +190,7 @@ func (c execCommand) configure(a *app, s *settings, log *execLog) (kept string, 
 	if err != nil {
 		return "", err
 	}
-	for _, note := range s.notes {
-		cfg.Logger.Warn(note)
-	}
+	s.tell(cfg.Logger)
 	return kept, nil
 }
 

@@ -23,9 +23,7 @@ func (c startCommand) serve(a *app, s *settings, ready func(serverState) error) 
 	if s.config.Progress == nil {
 		s.config.Progress = a.progress(log)
 	}
-	for _, note := range s.notes {
-		log.Warn(note)
-	}
+	s.tell(log)
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	if c.ExitWithStdin {
 		var ended context.CancelFunc

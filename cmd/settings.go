@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,7 +25,7 @@ type settings struct {
 	config  server.Config
 	environ *environ
 	base    string // where PID files are, and .env: the project's folder, else the working directory
-	notes   []string
+	notes   []server.Note
 }
 
 // settings reads the project, the environment and the flags, in this order: what comes later wins.
@@ -38,8 +40,12 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 	}
 	lookup := s.environ.lookup
 	if root != "" {
-		if s.notes, err = s.config.LoadProject(root, lookup); err != nil {
+		warnings, err := s.config.LoadProject(root, lookup)
+		if err != nil {
 			return nil, usageError{err.Error()}
+		}
+		for _, text := range warnings {
+			s.notes = append(s.notes, server.Note{Level: slog.LevelWarn, Text: text})
 		}
 		lookup = s.environ.ownNames(a.id.required())
 	}
@@ -56,10 +62,17 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		}
 		return lookup(name)
 	}
-	if err := s.config.FromEnv(withFlags, func(note string) { s.notes = append(s.notes, note) }, s.environ.names()...); err != nil {
+	if err := s.config.FromEnv(withFlags, func(n server.Note) { s.notes = append(s.notes, n) }, s.environ.names()...); err != nil {
 		return nil, usageError{err.Error()}
 	}
 	return s, nil
+}
+
+// tell logs the notes about the settings.
+func (s *settings) tell(log *slog.Logger) {
+	for _, n := range s.notes {
+		log.Log(context.Background(), n.Level, n.Text)
+	}
 }
 
 // projectRoot is the folder that contains supabase/, "" when there is none.

@@ -26,14 +26,14 @@ type testServer struct {
 type testNames struct {
 	style                                                  string
 	port, secret, anonKey, serviceKey, dataDir, storageDir string
-	bindAddr, password                                     string
+	bindAddr, databasePort, password                       string
 }
 
 var (
 	ownTestNames = testNames{"suparust's names", "SUPARUST_PORT", "SUPARUST_JWT_SECRET", "SUPARUST_ANON_KEY", "SUPARUST_SERVICE_ROLE_KEY",
-		"SUPARUST_DB_DATA_DIR", "SUPARUST_STORAGE_ROOT", "SUPARUST_BIND_ADDR", "SUPARUST_DB_PASSWORD"}
+		"SUPARUST_DB_DATA_DIR", "SUPARUST_STORAGE_ROOT", "SUPARUST_BIND_ADDR", "SUPARUST_DB_PORT", "SUPARUST_DB_PASSWORD"}
 	supabaseTestNames = testNames{"Supabase's names, and suparust's where it has none", "PORT", "JWT_SECRET", "ANON_KEY", "SERVICE_ROLE_KEY",
-		"DATA_DIR", "STORAGE_ROOT", "BIND_ADDR", "POSTGRES_PASSWORD"}
+		"DATA_DIR", "STORAGE_ROOT", "BIND_ADDR", "POSTGRES_PORT", "POSTGRES_PASSWORD"}
 )
 
 // testServers are the two servers, on port and the port behind it, each with a secret of its own.
@@ -76,11 +76,11 @@ const writtenByEnvTest = "Written by `suparust env test`"
 // environ is the server's file.
 func (s *testServer) environ() string {
 	n := s.names
-	return fmt.Sprintf("# A server for tests, in %s: suparust --profile %s start\n# %s; --regen writes it anew, with other keys.\n", n.style, s.profile, writtenByEnvTest) +
+	return fmt.Sprintf("# A server for tests, in %s: suparust start --profile %s\n# %s; --regen writes it anew, with other keys.\n", n.style, s.profile, writtenByEnvTest) +
 		lines(
 			n.port, fmt.Sprint(s.port),
 			n.bindAddr, "127.0.0.1",
-			"SUPARUST_DB_PORT", fmt.Sprint(s.databasePort()),
+			n.databasePort, fmt.Sprint(s.databasePort()),
 			"SUPARUST_MAIL_PORT", fmt.Sprint(s.port+testMailDistance),
 			"SUPARUST_MAIL_SMTP_PORT", "0",
 			"SUPARUST_OAUTH_FAKE", server.FakeOAuthMissing,

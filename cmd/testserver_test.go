@@ -23,7 +23,7 @@ func configured(t *testing.T, text string) (server.Config, []string) {
 	var notes []string
 	c := server.DefaultConfig()
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	if err := c.FromEnv(lookup, func(note string) { notes = append(notes, note) }, slices.Collect(maps.Keys(env))...); err != nil {
+	if err := c.FromEnv(lookup, func(n server.Note) { notes = append(notes, n.Text) }, slices.Collect(maps.Keys(env))...); err != nil {
 		t.Fatal(err)
 	}
 	return c, notes

@@ -96,7 +96,8 @@ type Config struct {
 type DatabaseConfig struct {
 	// URL is an external PostgreSQL, of a superuser unless Bootstrap is off;
 	// "" runs an own one.
-	URL string
+	URL      string
+	external externalParts // what URL is made of where the environment gives parts
 	// Bootstrap creates the platform's roles and schemas in an external
 	// database.
 	Bootstrap bool

@@ -90,14 +90,14 @@ func TestFromEnv(t *testing.T) {
 		{name: "SUPARUST_DB_SAFEUPDATE", value: "False", check: func(c server.Config) bool { return !c.REST.SafeUpdate }},
 		{name: "SUPARUST_DB_SAFEUPDATE", value: "perhaps", err: `the setting SUPARUST_DB_SAFEUPDATE: "perhaps" is neither true nor false`},
 		{name: "PGRST_DB_SCHEMAS", value: "api, public,", check: func(c server.Config) bool { return fmt.Sprint(c.REST.Schemas) == "[api public]" }, warned: true},
-		{name: "SUPARUST_DB_MODE", value: "external", err: "the setting SUPARUST_DB_MODE: external needs SUPARUST_DB_URL"},
+		{name: "SUPARUST_DB_MODE", value: "external", err: "the setting SUPARUST_DB_MODE: external needs SUPARUST_DB_URL, or SUPARUST_DB_HOST"},
 		{name: "SUPARUST_JWT_EXPIRY", value: "60", check: func(c server.Config) bool { return c.Auth.JWTExpiry.Seconds() == 60 }},
 		{name: "SUPARUST_FILE_SIZE_LIMIT", value: "0", err: `the setting SUPARUST_FILE_SIZE_LIMIT: "0" is no number of bytes above 0`},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
 			cfg := server.DefaultConfig()
 			warned := false
-			err := cfg.FromEnv(func(n string) (string, bool) { return c.value, n == c.name }, func(string) { warned = true })
+			err := cfg.FromEnv(func(n string) (string, bool) { return c.value, n == c.name }, func(server.Note) { warned = true })
 			switch {
 			case c.err != "":
 				if err == nil || err.Error() != c.err {

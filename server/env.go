@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -35,40 +36,46 @@ type Setting struct {
 func Settings() []Setting { return settings }
 
 // settings are in the order of the documentation, which is also the order they are applied in.
-var settings = slices.Concat(serverSettings, keySettings, databaseSettings, restSettings, authSettings, oauthSettings, guardSettings, mailSettings, storageSettings, s3Settings)
+var settings = slices.Concat(serverSettings, commandSettings, keySettings, databaseSettings, restSettings, authSettings, oauthSettings, guardSettings, mailSettings, storageSettings, s3Settings)
 
-// FromEnv sets c from the environment. Empty values count as absent. warn, when not nil,
+// Note is what FromEnv has to say of settings that it took all the same.
+type Note struct {
+	Level slog.Level
+	Text  string
+}
+
+// FromEnv sets c from the environment. Empty values count as absent. note, when not nil,
 // hears of settings that were given under another name. names are the variables that
-// there are; families of settings are looked for among them.
-func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(message string), names ...string) error {
-	if warn == nil {
-		warn = func(string) {}
+// there are; families of settings are looked for among them. The error names every
+// value that cannot be.
+func (c *Config) FromEnv(lookup func(name string) (string, bool), note func(Note), names ...string) error {
+	if note == nil {
+		note = func(Note) {}
 	}
 	lookup = goTrueLookup(lookup)
 	read := map[string]bool{}
+	var faults []error
 	for _, s := range settings {
 		if s.setEach != nil {
-			if err := s.family(c, lookup, warn, names, read); err != nil {
-				return err
-			}
+			faults = append(faults, s.family(c, lookup, note, names, read)...)
 			continue
 		}
 		for _, alias := range s.Aliases {
 			read[alias] = true
 		}
-		name, value := s.find(c, lookup)
+		name, value := s.find(c, lookup, note)
 		if name == "" {
 			continue
 		}
-		if name != s.Name {
-			warn(fmt.Sprintf("%s is read as %s: use that name", name, s.Name))
-		}
 		if err := s.set(c, value); err != nil {
-			return fmt.Errorf("the setting %s: %w", name, err)
+			faults = append(faults, fmt.Errorf("the setting %s: %w", name, err))
 		}
 	}
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
 	c.asGoTrue(lookup)
-	warnUnread(lookup, warn, names, read)
+	warnUnread(lookup, note, names, read)
 	return nil
 }
 
@@ -77,8 +84,8 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), warn func(mess
 var errNoMember = errors.New("no member of the family")
 
 // family sets the members of a family, those under its own name last, so that they win.
-// It notes in read which there are.
-func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn func(string), names []string, read map[string]bool) error {
+// It notes in read which there are, and returns what cannot be.
+func (s *Setting) family(c *Config, lookup func(string) (string, bool), note func(Note), names []string, read map[string]bool) (faults []error) {
 	names = slices.Sorted(slices.Values(names))
 	own := strings.TrimSuffix(s.Name, "*")
 	for _, prefix := range slices.Backward(append([]string{s.Name}, s.Aliases...)) {
@@ -97,28 +104,53 @@ func (s *Setting) family(c *Config, lookup func(string) (string, bool), warn fun
 				continue
 			}
 			if err != nil {
-				return fmt.Errorf("the setting %s: %w", name, err)
+				faults = append(faults, fmt.Errorf("the setting %s: %w", name, err))
+				continue
 			}
 			read[name] = true
-			if prefix != own {
-				warn(fmt.Sprintf("%s is read as %s: use that name", name, own+rest))
+			if prefix == own {
+				continue
+			}
+			if v, _ := lookup(own + rest); v != "" {
+				note(both(own+rest, name))
+			} else {
+				note(legacy(name, own+rest))
 			}
 		}
 	}
-	return nil
+	return faults
 }
 
-func (s *Setting) find(c *Config, lookup func(string) (string, bool)) (name, value string) {
+// legacy is the note about a setting under another than its own name.
+func legacy(name, own string) Note {
+	return Note{slog.LevelWarn, fmt.Sprintf("Using legacy env %s. Prefer %s.", name, own)}
+}
+
+// both is the note about a setting that is given twice.
+func both(used, other string) Note {
+	return Note{slog.LevelInfo, fmt.Sprintf("Both %s and %s are set. Using %s.", used, other, used)}
+}
+
+// find is the first of the setting's names that is given, and its value.
+func (s *Setting) find(c *Config, lookup func(string) (string, bool), note func(Note)) (name, value string) {
 	names := []string{s.Name}
 	if s.foreign == nil || !s.foreign(c) {
 		names = append(names, s.Aliases...)
 	}
 	for _, n := range names {
-		if v, ok := lookup(n); ok && (v != "" || s.Empty) {
-			return n, v
+		v, ok := lookup(n)
+		if !ok || v == "" && !s.Empty {
+			continue
+		}
+		if name != "" {
+			note(both(name, n))
+			continue
+		}
+		if name, value = n, v; !strings.HasPrefix(name, "SUPARUST_") {
+			note(legacy(name, s.Name))
 		}
 	}
-	return "", ""
+	return name, value
 }
 
 func textSetting(field func(*Config) *string) func(*Config, string) error {

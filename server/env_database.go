@@ -1,23 +1,40 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
+	"net"
+	"net/url"
+	"strconv"
 	"time"
 )
 
 // databaseSettings are about PostgreSQL and the connections to it.
 var databaseSettings = []Setting{
-	{Name: "SUPARUST_DB_URL", Aliases: []string{"PGRST_DB_URI", "GOTRUE_DB_DATABASE_URL"}, Default: "an embedded PostgreSQL", Secret: true, Help: "External PostgreSQL to work on, postgresql://user:password@host:5432/database; @ and a name reads it from that file. Where GOTRUE_DB_DRIVER is set, DATABASE_URL is read, too.",
+	{Name: "SUPARUST_DB_URL", Aliases: []string{"PGRST_DB_URI", "GOTRUE_DB_DATABASE_URL", "DATABASE_URL"}, Default: "an embedded PostgreSQL", Secret: true, Help: "External PostgreSQL to work on, postgresql://user:password@host:5432/database; @ and a name reads it from that file. DATABASE_URL is read where SUPARUST_DB_MODE is external or GOTRUE_DB_DRIVER is set.",
 		set: fromFile(textSetting(func(c *Config) *string { return &c.Database.URL }))},
-	{Name: "SUPARUST_DB_MODE", Default: "external with SUPARUST_DB_URL, else embedded", Help: "embedded ignores SUPARUST_DB_URL; external requires it.",
+	{Name: "SUPARUST_DB_HOST", Aliases: []string{"POSTGRES_HOST"}, Default: "none", Help: "Host of an external PostgreSQL, in the place of SUPARUST_DB_URL, where SUPARUST_DB_MODE is external.",
+		set: textSetting(func(c *Config) *string { return &c.Database.external.host })},
+	{Name: "SUPARUST_DB_USER", Aliases: []string{"POSTGRES_USER"}, Default: "postgres", Help: "User of that PostgreSQL. The embedded one has the platform's own.",
+		set: textSetting(func(c *Config) *string { return &c.Database.external.user })},
+	{Name: "SUPARUST_DB_NAME", Aliases: []string{"POSTGRES_DB"}, Default: "postgres", Help: "Database of that PostgreSQL. The embedded one's is postgres.",
+		set: textSetting(func(c *Config) *string { return &c.Database.external.name })},
+	{Name: "SUPARUST_DB_PORT", Aliases: []string{"POSTGRES_PORT"}, Default: "SUPARUST_PORT + 10000; 5432 of an external PostgreSQL", Help: "Port of the embedded PostgreSQL on loopback, where 0 takes a free one, or of the external one.",
+		set: intSetting(func(c *Config) *int { return &c.Database.Port })},
+	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
+		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
+	{Name: "SUPARUST_DB_MODE", Default: "external with SUPARUST_DB_URL, else embedded", Help: "embedded ignores SUPARUST_DB_URL; external requires it, or SUPARUST_DB_HOST.",
 		set: func(c *Config, v string) error {
 			switch {
 			case v == "embedded":
 				c.Database.URL = ""
 			case v != "external":
 				return fmt.Errorf("%q is neither embedded nor external", v)
-			case c.Database.URL == "":
-				return fmt.Errorf("external needs SUPARUST_DB_URL")
+			case c.Database.URL != "":
+			case c.Database.external.host == "":
+				return fmt.Errorf("external needs SUPARUST_DB_URL, or SUPARUST_DB_HOST")
+			default:
+				c.Database.URL = c.Database.externalURL()
 			}
 			return nil
 		}},
@@ -33,12 +50,8 @@ var databaseSettings = []Setting{
 		}},
 	{Name: "SUPARUST_DB_DATA_DIR", Aliases: []string{"DATA_DIR"}, Default: "data/postgres", Help: "Directory of the embedded PostgreSQL's data.",
 		set: textSetting(func(c *Config) *string { return &c.Database.DataDir })},
-	{Name: "SUPARUST_DB_PORT", Default: "SUPARUST_PORT + 10000", Help: "Port of the embedded PostgreSQL on loopback; 0 takes a free one.",
-		set: intSetting(func(c *Config) *int { return &c.Database.Port })},
 	{Name: "SUPARUST_DB_LISTEN_ADDR", Default: "127.0.0.1", Help: "Address the embedded PostgreSQL listens on; 0.0.0.0 lets other machines in, with the password.",
 		set: addressSetting(func(c *Config) *string { return &c.Database.ListenAddr })},
-	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
-		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
 	{Name: "SUPARUST_DB_MAX_CONNS", Aliases: []string{"PGRST_DB_POOL", "GOTRUE_DB_MAX_POOL_SIZE"}, Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",
 		set: intSetting(func(c *Config) *int { return &c.Database.MaxConns })},
 	{Name: "SUPARUST_DB_POOL_ACQUISITION_TIMEOUT", Aliases: []string{"PGRST_DB_POOL_ACQUISITION_TIMEOUT"}, Default: "10", Help: "Seconds that a request waits for a free connection.",
@@ -55,4 +68,22 @@ var databaseSettings = []Setting{
 		set: textSetting(func(c *Config) *string { return &c.Database.BinDir })},
 	{Name: "SUPARUST_CACHE_DIR", Default: "the user's cache directory", Help: "Directory of fetched programs and prepared templates.",
 		set: textSetting(func(c *Config) *string { return &c.Database.CacheDir })},
+}
+
+// externalParts are an external PostgreSQL that is not given as an address.
+type externalParts struct{ host, user, name string }
+
+// externalURL is the address of those parts.
+func (c *DatabaseConfig) externalURL() string {
+	port := c.Port
+	if port <= 0 {
+		port = 5432
+	}
+	u := url.URL{
+		Scheme: "postgresql",
+		User:   url.UserPassword(cmp.Or(c.external.user, "postgres"), c.Password),
+		Host:   net.JoinHostPort(c.external.host, strconv.Itoa(port)),
+		Path:   "/" + cmp.Or(c.external.name, "postgres"),
+	}
+	return u.String()
 }

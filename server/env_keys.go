@@ -10,7 +10,7 @@ var keySettings = []Setting{
 		set: intSetting(func(c *Config) *int { return &c.RememberedTokens })},
 	{Name: "SUPARUST_ANON_KEY", Aliases: []string{"ANON_KEY", "SUPABASE_ANON_KEY"}, Default: "derived from the secret", Secret: true, Help: "API key of the role anon, a JWT.",
 		set: textSetting(func(c *Config) *string { return &c.Keys.AnonKey })},
-	{Name: "SUPARUST_SERVICE_ROLE_KEY", Aliases: []string{"SERVICE_ROLE_KEY", "SUPABASE_SERVICE_ROLE_KEY"}, Default: "derived from the secret", Secret: true, Help: "API key of the role service_role, a JWT.",
+	{Name: "SUPARUST_SERVICE_ROLE_KEY", Aliases: []string{"SUPARUST_SERVICE_KEY", "SERVICE_ROLE_KEY", "SUPABASE_SERVICE_ROLE_KEY"}, Default: "derived from the secret", Secret: true, Help: "API key of the role service_role, a JWT.",
 		set: textSetting(func(c *Config) *string { return &c.Keys.ServiceRoleKey })},
 	{Name: "SUPARUST_PUBLISHABLE_KEY", Aliases: []string{"SUPABASE_PUBLISHABLE_KEY"}, Default: "derived from the secret", Secret: true, Help: "Opaque API key that acts as the anon key.",
 		set: textSetting(func(c *Config) *string { return &c.Keys.PublishableKey })},

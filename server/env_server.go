@@ -16,7 +16,7 @@ var serverSettings = []Setting{
 		set: intSetting(func(c *Config) *int { return &c.AdminPort })},
 	{Name: "SUPARUST_ADMIN_ADDR", Aliases: []string{"PGRST_ADMIN_SERVER_HOST"}, Default: "SUPARUST_BIND_ADDR", Help: "Address that port listens on.",
 		set: addressSetting(func(c *Config) *string { return &c.AdminAddr })},
-	{Name: "SUPARUST_PUBLIC_URL", Aliases: []string{"SUPABASE_PUBLIC_URL", "API_EXTERNAL_URL"}, Default: "the address it listens on", Help: "Address that clients use, for links in mails and documents. One that ends with /auth/v1, as a GoTrue has it, means what is before.",
+	{Name: "SUPARUST_PUBLIC_URL", Aliases: []string{"SUPARUST_API_URL", "SUPABASE_PUBLIC_URL", "API_EXTERNAL_URL"}, Default: "the address it listens on", Help: "Address that clients use, for links in mails and documents. One that ends with /auth/v1, as a GoTrue has it, means what is before.",
 		set: func(c *Config, v string) error {
 			c.PublicURL = strings.TrimSuffix(strings.TrimSuffix(v, "/"), "/auth/v1")
 			return nil

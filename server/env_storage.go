@@ -13,6 +13,8 @@ import (
 var storageSettings = []Setting{
 	{Name: "SUPARUST_STORAGE_ROOT", Aliases: []string{"STORAGE_ROOT", "STORAGE_FILE_BACKEND_PATH", "FILE_STORAGE_BACKEND_PATH"}, Default: "data/storage", Help: "Directory of stored files.",
 		set: textSetting(func(c *Config) *string { return &c.Storage.Root })},
+	{Name: "SUPARUST_STORAGE_TENANT_ID", Aliases: []string{"STORAGE_TENANT_ID"}, Default: "none", Help: "Accepted, and without effect: a server has one tenant, and its paths do not name it.",
+		set: elsewhere},
 	{Name: "SUPARUST_FILE_SIZE_LIMIT", Aliases: []string{"UPLOAD_FILE_SIZE_LIMIT", "FILE_SIZE_LIMIT"}, Default: "52428800", Help: "Largest stored file in bytes.",
 		set: bytesSetting(func(c *Config) *int64 { return &c.Storage.FileSizeLimit })},
 	{Name: "SUPARUST_FILE_SIZE_LIMIT_STANDARD", Aliases: []string{"UPLOAD_FILE_SIZE_LIMIT_STANDARD", "FILE_SIZE_LIMIT_STANDARD_UPLOAD"}, Default: "SUPARUST_FILE_SIZE_LIMIT", Help: "Largest file in bytes that is uploaded by one request, where resumable uploads may be larger.",

@@ -23,7 +23,7 @@ func configured(t *testing.T, variables ...string) (c server.Config, warnings []
 		names = append(names, name)
 	}
 	c = server.DefaultConfig()
-	err = c.FromEnv(func(n string) (string, bool) { v, ok := env[n]; return v, ok }, func(w string) { warnings = append(warnings, w) }, names...)
+	err = c.FromEnv(func(n string) (string, bool) { v, ok := env[n]; return v, ok }, func(n server.Note) { warnings = append(warnings, n.Text) }, names...)
 	return c, warnings, err
 }
 
@@ -132,7 +132,7 @@ func TestAppSettings(t *testing.T) {
 	if got := fmt.Sprint(c.REST.AppSettings); got != "[{app.settings.a 1} {app.settings.b.c 2}]" {
 		t.Error(got)
 	}
-	if !slices.Equal(warnings, []string{"PGRST_APP_SETTINGS_a is read as SUPARUST_APP_SETTINGS_a: use that name", "PGRST_APP_SETTINGS_b.c is read as SUPARUST_APP_SETTINGS_b.c: use that name"}) {
+	if !slices.Equal(warnings, []string{"Using legacy env PGRST_APP_SETTINGS_a. Prefer SUPARUST_APP_SETTINGS_a.", "Both SUPARUST_APP_SETTINGS_b.c and PGRST_APP_SETTINGS_b.c are set. Using SUPARUST_APP_SETTINGS_b.c."}) {
 		t.Errorf("%q", warnings)
 	}
 }

@@ -2,19 +2,19 @@ package server
 
 import "github.com/jackc/pgx/v5"
 
-// goTrueLookup reads DATABASE_URL where GOTRUE_DB_DRIVER, which a GoTrue cannot
-// do without, says that it is meant: many other programs have a variable of
-// that name.
+// goTrueLookup leaves DATABASE_URL out, for many other programs have a variable
+// of that name, unless a GoTrue's GOTRUE_DB_DRIVER or SUPARUST_DB_MODE says that
+// it is meant.
 func goTrueLookup(lookup func(string) (string, bool)) func(string) (string, bool) {
 	return func(name string) (string, bool) {
-		v, ok := lookup(name)
-		if name != "GOTRUE_DB_DATABASE_URL" || v != "" {
-			return v, ok
+		if name == "DATABASE_URL" {
+			driver, _ := lookup("GOTRUE_DB_DRIVER")
+			mode, _ := lookup("SUPARUST_DB_MODE")
+			if driver != "postgres" && mode != "external" {
+				return "", false
+			}
 		}
-		if driver, _ := lookup("GOTRUE_DB_DRIVER"); driver != "postgres" {
-			return v, ok
-		}
-		return lookup("DATABASE_URL")
+		return lookup(name)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestProviderSettings(t *testing.T) {
 	lookup := func(n string) (string, bool) { v, ok := env[n]; return v, ok }
 	cfg := server.DefaultConfig()
 	var warned []string
-	if err := cfg.FromEnv(lookup, func(m string) { warned = append(warned, m) }, slices.Collect(maps.Keys(env))...); err != nil {
+	if err := cfg.FromEnv(lookup, func(n server.Note) { warned = append(warned, n.Text) }, slices.Collect(maps.Keys(env))...); err != nil {
 		t.Fatal(err)
 	}
 	o := cfg.Auth.OAuth

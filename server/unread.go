@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ var unoffered = []struct{ part, prefixes string }{
 
 // warnUnread tells of settings of a GoTrue that are given and mean nothing
 // here. read are those that were read.
-func warnUnread(lookup func(string) (string, bool), warn func(string), names []string, read map[string]bool) {
+func warnUnread(lookup func(string) (string, bool), note func(Note), names []string, read map[string]bool) {
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		rest, ok := strings.CutPrefix(name, goTruePrefix)
 		if !ok || read[name] || slices.Contains(quietGoTrue, name) {
@@ -55,7 +56,7 @@ func warnUnread(lookup func(string) (string, bool), warn func(string), names []s
 				why = u.part
 			}
 		}
-		warn(fmt.Sprintf("%s has no effect: %s", name, why))
+		note(Note{slog.LevelWarn, fmt.Sprintf("%s has no effect: %s", name, why)})
 	}
 }
 

@@ -23,15 +23,18 @@ func (e Environ) lookup(name string) (string, bool) {
 }
 
 // withEnvFiles adds the variables of the project's .env files: from supabase/ upward to the repository's root, and in
-// each folder .env.<ENV>.local, .env.local (not for ENV=test), .env.<ENV>, .env, where ENV is SUPABASE_ENV or
-// development. What is set already wins.
+// each folder .env.<ENV>.local, .env.local (not for ENV=test), .env.<ENV>, .env, where ENV is SUPARUST_ENV,
+// SUPABASE_ENV or development. What is set already wins.
 func withEnvFiles(root string, env Environ) (Environ, error) {
-	stage, _ := env.lookup("SUPABASE_ENV")
-	if stage == "" {
-		stage = "development"
+	variable, stage := "", "development"
+	for _, name := range []string{"SUPARUST_ENV", "SUPABASE_ENV"} {
+		if v, _ := env.lookup(name); v != "" {
+			variable, stage = name, v
+			break
+		}
 	}
 	if strings.ContainsAny(stage, `/\`) {
-		return nil, fmt.Errorf("SUPABASE_ENV=%q cannot name a file; set it to a plain word such as development or test", stage)
+		return nil, fmt.Errorf("%s=%q cannot name a file; set it to a plain word such as development or test", variable, stage)
 	}
 	names := []string{".env." + stage + ".local"}
 	if stage != "test" {
