@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -88,6 +89,9 @@ type Config struct {
 	Progress io.Writer
 	// Now is the clock of tokens and codes; nil is time.Now.
 	Now func() time.Time
+	// HTTP is the way to everyone whom the server asks by HTTP: hooks, sign-in
+	// providers, captcha, senders of texts. nil is the network.
+	HTTP http.RoundTripper
 
 	project *project.Project
 }

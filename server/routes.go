@@ -163,7 +163,7 @@ func (s *Server) restURL() string {
 func (s *Server) authConfig(fake *oauth.Fake) auth.Config {
 	c := s.cfg.Auth
 	ac := auth.Config{
-		DB: s.db.auth, Signer: s.ring.tokens, Keys: s.ring.all,
+		DB: s.db.auth, Transport: s.cfg.HTTP, Signer: s.ring.tokens, Keys: s.ring.all,
 		Mail: s.cfg.Mailbox, SMTP: s.cfg.Mail.sender(hostOf(s.url)), Sender: s.cfg.Mail.From,
 		Logger: s.cfg.Logger.With("target", "auth"), Now: s.cfg.Now, Version: Version,
 		ExternalURL: c.ExternalURL, Issuer: c.Issuer, SiteURL: c.SiteURL, RedirectURLs: c.RedirectURLs,

@@ -23,7 +23,7 @@ func TestExamples(outer *testing.T) {
 		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
 		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
-		"Fault": ExampleServer_Fault, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought,
+		"Fault": ExampleServer_Fault, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP,
 	} {
 		outer.Run(name, func(inner *testing.T) {
 			t = inner
@@ -175,4 +175,16 @@ func ExampleWithFixtures_brought() {
 	ann := srv.ClientAs(srv.UserNamed(t, "ann"))
 	ann.Post(t, "/rest/v1/rpc/place_order", map[string]string{"order_id": srv.Key(t, "orders/open")}).WantStatus(t, http.StatusOK)
 	ann.Get(t, "/storage/v1/object/invoices/1/invoice.txt").WantStatus(t, http.StatusOK)
+}
+
+func ExampleWithHTTP() {
+	srv := suparusttest.Start(t,
+		suparusttest.WithConfig(func(c *server.Config) {
+			c.Auth.Hooks = map[string]server.HookConfig{"before_user_created": {Enabled: true, URI: "https://app.example.com/hooks/signup",
+				Secrets: []string{"v1,whsec_aGFsZi1hLWtpbG9ieXRlLW9mLWVudHJvcHk="}}}
+		}),
+		suparusttest.WithHTTP(func(r *http.Request) *http.Response {
+			return suparusttest.Answer(http.StatusOK, map[string]any{"error": map[string]any{"http_code": 403, "message": "by invitation only"}})
+		}))
+	srv.Client().Post(t, "/auth/v1/signup", `{"email":"ann@example.com","password":"long enough"}`).WantStatus(t, http.StatusForbidden)
 }

@@ -60,6 +60,7 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.routeOut()
 	h := &Handler{cfg: c, db: c.DB, signer: c.Signer, mail: c.Mail, log: c.Logger, refreshes: newRefreshGates()}
 	if h.passwords, err = password.New(c.Password.Cost, 0); err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func New(c Config) (*Handler, error) {
 	if h.leaked, err = newLeakedPasswords(c.Password.Leaked); err != nil {
 		return nil, err
 	}
-	if h.templates, err = parseMailTemplates(c.Email, c.SiteURL, c.Logger); err != nil {
+	if h.templates, err = parseMailTemplates(c.Email, c.SiteURL, c.Transport, c.Logger); err != nil {
 		return nil, err
 	}
 	if h.smsText, err = parseSMSTemplate(c.Phone.Template); err != nil {
@@ -102,6 +103,28 @@ func New(c Config) (*Handler, error) {
 	}
 	h.routes = h.router()
 	return h, nil
+}
+
+// routeOut has every request to others go through Transport.
+func (c *Config) routeOut() {
+	if c.Transport == nil {
+		return
+	}
+	hooks := make(map[string]HookConfig, len(c.Hooks))
+	for name, k := range c.Hooks {
+		setTransport(&k.Transport, c.Transport)
+		hooks[name] = k
+	}
+	c.Hooks = hooks
+	for _, t := range []*http.RoundTripper{&c.OAuth.Transport, &c.Password.Leaked.Transport, &c.Captcha.Transport, &c.Phone.Service.Transport} {
+		setTransport(t, c.Transport)
+	}
+}
+
+func setTransport(t *http.RoundTripper, via http.RoundTripper) {
+	if *t == nil {
+		*t = via
+	}
 }
 
 // SetKeys publishes the public parts of these keys from now on. Who signs and

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -51,6 +52,11 @@ type Config struct {
 
 	// NoAuditTable keeps audit entries in the log alone.
 	NoAuditTable bool
+	// Transport is the way to everyone whom the handler asks by HTTP, where its
+	// part of the configuration names none: providers, hooks, captcha, senders
+	// of texts, addresses of templates. nil is the network, with bounds.
+	Transport http.RoundTripper
+
 	// Hooks by name, such as custom_access_token; see HookNames.
 	Hooks   map[string]HookConfig
 	Captcha CaptchaConfig

@@ -109,6 +109,7 @@ type mailTemplate struct {
 	subject  *template.Template
 	location string // address, file or path of the site; "" for none
 	siteURL  string
+	via      http.RoundTripper // to an address; nil is the default one
 
 	mu      sync.Mutex
 	body    *template.Template
@@ -116,7 +117,7 @@ type mailTemplate struct {
 	good    bool      // what was fetched is in body
 }
 
-func parseMailTemplates(c EmailConfig, siteURL string, log *slog.Logger) (*mailTemplates, error) {
+func parseMailTemplates(c EmailConfig, siteURL string, via http.RoundTripper, log *slog.Logger) (*mailTemplates, error) {
 	for kind := range c.Templates {
 		if _, ok := builtinTemplates[kind]; !ok {
 			return nil, fmt.Errorf("auth: there is no mail of the kind %q to have a template: the kinds are %s",
@@ -145,7 +146,7 @@ func parseMailTemplates(c EmailConfig, siteURL string, log *slog.Logger) (*mailT
 		if err != nil {
 			return nil, fmt.Errorf("auth: the template of the %s mail: %w", kind, err)
 		}
-		out.kinds[kind] = &mailTemplate{subject: subject, body: body, location: custom.Location, siteURL: siteURL}
+		out.kinds[kind] = &mailTemplate{subject: subject, body: body, location: custom.Location, siteURL: siteURL, via: via}
 	}
 	return out, nil
 }
@@ -198,7 +199,7 @@ func (t *mailTemplate) current(ctx context.Context) (*template.Template, error) 
 		return t.body, nil
 	}
 	t.fetched = time.Now()
-	text, err := fetchTemplate(context.WithoutCancel(ctx), location, isFile) // it is not for this request alone
+	text, err := t.fetch(context.WithoutCancel(ctx), location, isFile) // it is not for this request alone
 	if err != nil {
 		return t.body, err
 	}
@@ -210,7 +211,7 @@ func (t *mailTemplate) current(ctx context.Context) (*template.Template, error) 
 	return t.body, nil
 }
 
-func fetchTemplate(ctx context.Context, location string, isFile bool) (string, error) {
+func (t *mailTemplate) fetch(ctx context.Context, location string, isFile bool) (string, error) {
 	if isFile {
 		f, err := os.Open(location)
 		if err != nil {
@@ -225,7 +226,7 @@ func fetchTemplate(ctx context.Context, location string, isFile bool) (string, e
 	if err != nil {
 		return "", err
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := (&http.Client{Transport: t.via}).Do(r)
 	if err != nil {
 		return "", err
 	}

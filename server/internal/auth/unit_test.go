@@ -407,10 +407,10 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := New(Config{}); err == nil || !strings.Contains(err.Error(), "DB") {
 		t.Errorf("without a database: %v", err)
 	}
-	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{"typo": {}}}, "", nil); err == nil || !strings.Contains(err.Error(), "magic_link") {
+	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{"typo": {}}}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "magic_link") {
 		t.Errorf("a template of no kind: %v", err)
 	}
-	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{mailInvite: {HTML: "{{"}}}, "", nil); err == nil {
+	if _, err := parseMailTemplates(EmailConfig{Templates: map[string]Template{mailInvite: {HTML: "{{"}}}, "", nil, nil); err == nil {
 		t.Error("a broken template passes")
 	}
 	if _, err := parseSMSTemplate("{{ .Code"); err == nil {

@@ -21,6 +21,8 @@ type Config struct {
 	URL string
 	// Timeout bounds a verification; 0 is ten seconds.
 	Timeout time.Duration
+	// Transport is the way there; nil is one of its own.
+	Transport http.RoundTripper
 }
 
 // Providers are the services that there are and where they verify answers.
@@ -59,9 +61,11 @@ func New(c Config) (*Verifier, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+	}
 	return &Verifier{url: address, secret: c.Secret, client: &http.Client{
-		Timeout:   c.Timeout,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true},
+		Timeout: c.Timeout, Transport: c.Transport,
 		// the secret is for the address that is configured
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

@@ -24,6 +24,8 @@ type Config struct {
 	URI string
 	// Secrets sign what an HTTP hook is sent: v1,whsec_<base64>.
 	Secrets []string
+	// Transport is the way to an address; nil is one of the hook's own.
+	Transport http.RoundTripper
 }
 
 // Limits of a hook.
@@ -80,7 +82,7 @@ func New(c Config) (*Hook, error) {
 	default:
 		return nil, fmt.Errorf("the URI %q is neither a function of the database nor an HTTP address: write pg-functions://postgres/<schema>/<function> or an https address", c.URI)
 	}
-	h.address, h.client = c.URI, newClient()
+	h.address, h.client = c.URI, newClient(c.Transport)
 	for i, s := range c.Secrets {
 		key, err := signingKey(s)
 		if err != nil {

@@ -45,6 +45,8 @@ type Config struct {
 	URL string
 	// Timeout bounds a call of the service; 0 is ten seconds.
 	Timeout time.Duration
+	// Transport is the way there; nil is one of its own.
+	Transport http.RoundTripper
 }
 
 // service is how a service is called.
@@ -125,9 +127,11 @@ func New(c Config) (*Sender, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
+	if c.Transport == nil {
+		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true}
+	}
 	return &Sender{cfg: c, client: &http.Client{
-		Timeout:       c.Timeout,
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true},
+		Timeout: c.Timeout, Transport: c.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }

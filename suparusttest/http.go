@@ -1,0 +1,76 @@
+package suparusttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/suparust/suparust/server"
+)
+
+// WithHTTP has answer be everyone whom the server asks by HTTP: hooks, sign-in
+// providers, captcha, senders of texts. Where it returns nil the request goes
+// out to the network. It is called by several requests at once.
+//
+//	suparusttest.WithHTTP(func(r *http.Request) *http.Response {
+//		return suparusttest.Answer(http.StatusOK, map[string]any{"success": true})
+//	})
+func WithHTTP(answer func(*http.Request) *http.Response) Option {
+	return WithConfig(func(c *server.Config) { c.HTTP = &answering{answer: answer, network: http.DefaultTransport} })
+}
+
+// answering asks a function before the network.
+type answering struct {
+	answer  func(*http.Request) *http.Response
+	network http.RoundTripper
+}
+
+// RoundTrip answers the request.
+func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := a.answer(r)
+	if res == nil {
+		return a.network.RoundTrip(r)
+	}
+	if r.Body != nil {
+		_ = r.Body.Close() // whatever is left of it was not wanted
+	}
+	if res.StatusCode == 0 {
+		res.StatusCode = http.StatusOK
+	}
+	if res.Status == "" {
+		res.Status = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))
+	}
+	if res.Header == nil {
+		res.Header = http.Header{}
+	}
+	if res.Body == nil {
+		res.Body = http.NoBody
+	}
+	if res.ProtoMajor == 0 {
+		res.Proto, res.ProtoMajor, res.ProtoMinor = "HTTP/1.1", 1, 1
+	}
+	res.Request = r
+	return res, nil
+}
+
+// Answer is a response for WithHTTP. A body that is a string or []byte is sent
+// as it is, anything else as JSON.
+func Answer(status int, body any) *http.Response {
+	var text []byte
+	head := http.Header{"Content-Type": {"application/json"}}
+	switch b := body.(type) {
+	case nil:
+	case string:
+		text = []byte(b)
+	case []byte:
+		text = b
+	default:
+		var err error
+		if text, err = json.Marshal(b); err != nil {
+			panic(fmt.Sprintf("suparusttest: the body of an answer: %v", err))
+		}
+	}
+	return &http.Response{StatusCode: status, Header: head, Body: io.NopCloser(bytes.NewReader(text)), ContentLength: int64(len(text))}
+}
