@@ -46,13 +46,13 @@ func parsePage(q url.Values) (page, error) {
 		p.Size = defaultPageSize
 	}
 	for _, s := range q["sort"] {
-		field, dir, _ := strings.Cut(s, " ")
+		field, dir, directed := strings.Cut(s, " ")
 		switch {
 		case s == "":
 			continue
 		case field != "created_at":
 			return p, invalid("Bad Sort Parameters: bad field for sort '%s'", field)
-		case dir == "" || strings.EqualFold(dir, "desc"):
+		case !directed || strings.EqualFold(dir, "desc"):
 			p.Order = "desc"
 		case strings.EqualFold(dir, "asc"):
 			p.Order = "asc"

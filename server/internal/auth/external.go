@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,8 +62,18 @@ func (h *Handler) authorizeLink(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// redirect sends the browser elsewhere. Characters that no address has, but
+// that a target may have been asked for with, are escaped.
 func redirect(w http.ResponseWriter, to string, status int) {
-	w.Header().Set("Location", to)
+	var b strings.Builder
+	for _, c := range []byte(to) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	w.Header().Set("Location", b.String())
 	w.WriteHeader(status)
 }
 

@@ -51,8 +51,8 @@ func (h *Handler) enrollPhone(w http.ResponseWriter, r *http.Request, c *caller,
 			return err
 		}
 		_, err = tx.Exec(tx.ctx, `
-			insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, phone, created_at, updated_at)
-			values ($1, $2, $3, 'phone', 'unverified', $4, $5, $5)`, id, c.User.ID, p.FriendlyName, phone, tx.now)
+			insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, secret, phone, created_at, updated_at)
+			values ($1, $2, $3, 'phone', 'unverified', '', $4, $5, $5)`, id, c.User.ID, p.FriendlyName, phone, tx.now)
 		if err != nil {
 			return nameConflict(err, p.FriendlyName)
 		}

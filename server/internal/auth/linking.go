@@ -128,6 +128,7 @@ func (w *work) signInExternally(provider string, a *oauth.Account, emailOptional
 	data := externalData(a)
 	var id string
 	var identity Identity
+	linked := false
 	switch {
 	case d.identity != nil:
 		id, identity = d.user.ID, *d.identity
@@ -151,7 +152,7 @@ func (w *work) signInExternally(provider string, a *oauth.Account, emailOptional
 		if identity, err = w.addIdentity(id, provider, data); err != nil {
 			return nil, err
 		}
-		w.audit(d.user, auditLinked, map[string]any{"identity_id": identity.ID, "provider": provider, "provider_id": identity.ProviderID})
+		linked = true
 	}
 	if d.user != nil {
 		if err := w.mergeMetadata(id, userMetadata, data); err != nil {
@@ -167,6 +168,9 @@ func (w *work) signInExternally(provider string, a *oauth.Account, emailOptional
 		return nil, err
 	case u.banned(w.now):
 		return nil, forbidden(codeUserBanned, "User is banned")
+	}
+	if linked {
+		w.audit(u, auditLinked, map[string]any{"identity_id": identity.ID, "provider": provider, "provider_id": identity.ProviderID})
 	}
 	traits := map[string]any{"provider": provider}
 	hasEmails := !emailOptional || d.candidate.Address != ""

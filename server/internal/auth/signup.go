@@ -52,8 +52,19 @@ type registration struct {
 	user  *User
 }
 
-// register signs a user up by email or phone.
+// register signs a user up by email or phone. Of two sign-ups at the same
+// moment the loser is the later one of two that follow each other.
 func (h *Handler) register(r *http.Request, p signupParams) (*registration, error) {
+	res, err := h.registerOnce(r, p)
+	if duplicateUser(err) {
+		if res, err = h.registerOnce(r, p); duplicateUser(err) {
+			return nil, errAlreadyRegistered // by who is not found by the address
+		}
+	}
+	return res, err
+}
+
+func (h *Handler) registerOnce(r *http.Request, p signupParams) (*registration, error) {
 	if h.cfg.DisableSignup {
 		return nil, unprocessable(codeSignupDisabled, "Signups not allowed for this instance")
 	}
@@ -124,7 +135,7 @@ func (h *Handler) register(r *http.Request, p signupParams) (*registration, erro
 		}
 		return err
 	})
-	return res, duplicateSignup(err)
+	return res, err
 }
 
 // showVerified makes the address of a user's first identity a verified one in
@@ -231,16 +242,14 @@ func (h *Handler) autoconfirms(provider string) bool {
 	return !h.cfg.Email.RequireConfirmation
 }
 
-// duplicateSignup names the loser of two sign-ups at the same moment as the
-// later one of two that follow each other is named.
-func duplicateSignup(err error) error {
+// duplicateUser reports whether a user could not be made because another has
+// the address.
+func duplicateUser(err error) bool {
 	if err == nil {
-		return nil
+		return false
 	}
-	if e := asError(err); e.Code == codeEmailExists || e.Code == codePhoneExists {
-		return errAlreadyRegistered
-	}
-	return err
+	code := asError(err).Code
+	return code == codeEmailExists || code == codePhoneExists
 }
 
 var errAlreadyRegistered = unprocessable("user_already_exists", "User already registered")

@@ -128,7 +128,8 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) error {
 	grants := map[string]httpx.HandlerFunc{
 		"password": h.grantPassword, "refresh_token": h.grantRefreshToken, "pkce": h.grantPKCE, "id_token": h.grantIDToken, "web3": h.grantWeb3,
 	}
-	name := r.FormValue("grant_type")
+	_ = r.ParseForm() // what cannot be read is not there; parts are not looked into
+	name := r.Form.Get("grant_type")
 	grant, limit := grants[name], limitToken
 	switch {
 	case grant == nil:

@@ -53,8 +53,9 @@ func TOTP(secret string, at time.Time) (string, error) {
 }
 
 // totpFits reports whether the code is that of now, of the step before or the
-// one after.
+// one after. Blanks around it do not count.
 func totpFits(secret, code string, now time.Time) (bool, error) {
+	code = strings.TrimSpace(code)
 	step := now.Unix() / totpPeriod
 	fits := false
 	for _, s := range []int64{step - 1, step, step + 1} {

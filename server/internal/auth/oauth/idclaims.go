@@ -164,11 +164,8 @@ func azureClaims(t *IDToken) (*Account, error) {
 	// addresses for its own tenant alone
 	verified := c.Owner == nil || c.Owner == true || c.Owner == "1" || c.Owner == "true"
 	a := &Account{Emails: one(c.Email, verified), Claims: Claims{
-		Issuer: t.Issuer, Subject: t.Subject, ProviderID: t.Subject, PreferredUsername: c.Username, FullName: c.Name,
+		Issuer: t.Issuer, Subject: t.Subject, ProviderID: t.Subject, PreferredUsername: c.Username, FullName: c.Name, Custom: custom,
 	}}
-	if len(custom) > 0 {
-		a.Claims.Custom = custom
-	}
 	return a, nil
 }
 

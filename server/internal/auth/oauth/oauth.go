@@ -53,7 +53,7 @@ type Claims struct {
 	Phone             string  `json:"phone,omitempty"`
 	PhoneVerified     boolean `json:"phone_verified"`
 
-	Custom map[string]any `json:"custom_claims,omitempty"`
+	Custom map[string]any `json:"custom_claims,omitzero"`
 
 	FullName   string `json:"full_name,omitempty"`
 	AvatarURL  string `json:"avatar_url,omitempty"`

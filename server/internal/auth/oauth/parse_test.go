@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"net/url"
 	"testing"
 	"time"
@@ -105,4 +106,22 @@ func FuzzKeys(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Services that tell claims of their own have them in the user's data even
+// where there are none.
+func TestNoClaimsOfTheirOwn(t *testing.T) {
+	for custom, want := range map[string]bool{"{}": true, "null": false} {
+		var c Claims
+		if err := json.Unmarshal([]byte(custom), &c.Custom); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := c.Data()["custom_claims"]; got != want {
+			t.Errorf("%s: custom_claims there: %t", custom, got)
+		}
+	}
+	a, err := azureClaims(&IDToken{Issuer: "i", Subject: "s", raw: []byte(`{"sub":"s","name":"n"}`)})
+	if err != nil || a.Claims.Custom == nil {
+		t.Errorf("%+v, %v", a, err)
+	}
 }

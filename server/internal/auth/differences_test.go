@@ -1,0 +1,125 @@
+package auth_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/oauth"
+)
+
+// Sign-ups with one address at the same moment are as those that follow each
+// other: where addresses are to be confirmed, none of them tells that another
+// was there before.
+//
+//covers:auth 66
+func TestSignUpRaceWithConfirmation(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Email.RequireConfirmation = true })
+	const n = 12
+	var wg sync.WaitGroup
+	answers := make([]*response, n)
+	for i := range n {
+		wg.Go(func() {
+			answers[i] = f.post(t, "/signup", map[string]any{"email": "race@example.com", "password": goodPassword})
+		})
+	}
+	wg.Wait()
+	for _, r := range answers {
+		if r.status != 200 || r.text("confirmation_sent_at") == "" || r.text("identities.0.email") != "race@example.com" {
+			t.Errorf("%d %s", r.status, r.raw)
+		}
+	}
+	if got := f.value(t, "select count(*) from auth.users"); got != "1" {
+		t.Errorf("%s users", got)
+	}
+}
+
+// A body of parts beside the grant in the query is read as JSON.
+//
+//covers:auth 8
+func TestGrantBesideParts(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	u := f.signUp(t, "parts@example.com")
+	f.do(t, request{method: "POST", path: "/token?grant_type=password", body: map[string]any{"email": u.email, "password": u.password},
+		header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"}}).ok(t, 200)
+}
+
+// What a browser is sent to has only characters that an address may have.
+//
+//covers:auth 90
+func TestLocationIsEscaped(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.RedirectURLs = []string{"https://app.example.com/**"} })
+	for target, want := range map[string]string{
+		"https://app.example.com/x y":            "https://app.example.com/x%20y#",
+		"https://app.example.com/é":              "https://app.example.com/%C3%A9#",
+		"https://app.example.com/a?ü=ß":          "https://app.example.com/a?%C3%BC=%C3%9F#",
+		`https://app.example.com/\evil`:          "https://app.example.com/%5Cevil#",
+		`https://app.example.com/"<b>"`:          "https://app.example.com/%22%3Cb%3E%22#",
+		"https://app.example.com/%2e%2F?a=%20+b": "https://app.example.com/%2e%2F?a=%20+b#",
+	} {
+		r := f.do(t, request{path: "/verify?type=signup&token=x&redirect_to=" + url.QueryEscape(target), token: "none"}).ok(t, 303)
+		if got := r.header.Get("Location"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s\n got %s\nwant %s", target, got, want)
+		}
+	}
+}
+
+// Blanks around a code of an authenticator app do not count: people copy them.
+//
+//covers:auth 117
+func TestCodeWithBlanks(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	u := f.signUp(t, "blanks@example.com")
+	factor := f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "totp"}).ok(t, 200)
+	path := "/factors/" + factor.text("id")
+	verify := func(form func(code string) string) *response {
+		challenge := f.as(t, u, "POST", path+"/challenge", nil).ok(t, 200).text("id")
+		return f.as(t, u, "POST", path+"/verify", map[string]any{"challenge_id": challenge, "code": form(totp(t, factor.text("totp.secret"), f.clock.now()))})
+	}
+	verify(func(c string) string { return c[:3] + " " + c[3:] }).refused(t, 422, "mfa_verification_failed", "Invalid TOTP code entered")
+	verify(func(c string) string { return " " + c + "\n" }).ok(t, 200)
+}
+
+// A field to sort by and a blank name no direction.
+//
+//covers:auth 133
+func TestSortWithoutDirection(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	f.admin(t, "GET", "/admin/users?sort=created_at%20", nil).
+		refused(t, 400, "validation_failed", "Bad Sort Parameters: bad direction for sort '', only 'asc' and 'desc' allowed")
+	f.admin(t, "GET", "/admin/users?sort=created_at", nil).ok(t, 200)
+}
+
+// A provider that links itself to a known user tells their name before the
+// entry of the audit log is written.
+//
+//covers:auth 170
+func TestAuditOfLinkingHasTheName(t *testing.T) {
+	t.Parallel()
+	s := startSocial(t, nil)
+	s.signUp(t, "bob@social.test")
+	s.through(t, "google", "", oauth.FakeUser{Email: "bob@social.test", Name: "Bob B"})
+	if got := s.value(t, `select payload->>'actor_name' from auth.audit_log_entries where payload->>'action' = 'identity_linked'`); got != "Bob B" {
+		t.Errorf("actor_name is %q", got)
+	}
+}
+
+// A phone's factor has an empty secret, as other servers write it.
+//
+//covers:auth 121
+func TestPhoneFactorRow(t *testing.T) {
+	t.Parallel()
+	f := start(t, withPhoneFactors)
+	u := f.signUp(t, "row@example.com")
+	f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "phone", "phone": "15550001"}).ok(t, 200)
+	if got := f.value(t, `select count(*) from auth.mfa_factors where secret = ''`); got != "1" {
+		t.Error("the secret is null")
+	}
+}
