@@ -242,7 +242,7 @@ func (c *Config) sessions() session.Config {
 		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Logger: c.Logger}
 }
 
-// listenConn opens the connection that hears of schema changes.
+// listenConn opens a connection that stays, to hear of notifications.
 func (d *database) listenConn(ctx context.Context) (*pgx.Conn, error) {
 	cfg, err := d.connect(apiUser)
 	if err != nil {

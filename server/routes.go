@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/auth/oauth"
 	"github.com/suparust/suparust/server/internal/auth/password"
@@ -36,8 +38,12 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	st := s.cfg.Storage
+	var connect func(context.Context) (*pgx.Conn, error)
+	if st.Backend == backendS3 { // which other servers may share
+		connect = s.db.listenConn
+	}
 	s.storage, err = storage.New(storage.Config{
-		DB: s.db.api, Blobs: blobs, Uploads: uploads, Signer: s.ring.urls, Verifier: s.ring.verifier,
+		DB: s.db.api, Connect: connect, Blobs: blobs, Uploads: uploads, Signer: s.ring.urls, Verifier: s.ring.verifier,
 		FileSizeLimit: st.FileSizeLimit, StandardLimit: st.StandardLimit, SignedUploadExpiry: st.SignedUploadExpiry,
 		ETagHeaders: st.ETagHeaders, SMaxAge: st.SMaxAge, LimitDeletes: st.LimitDeletes, Images: st.Images,
 		UploadExpiry: st.UploadExpiry, PublicURL: s.cfg.PublicURL,
@@ -194,6 +200,10 @@ func hostOf(address string) string {
 // durable beside a durable database, else in a directory that ends with the
 // server.
 func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
+	if s.cfg.Storage.Backend == backendS3 {
+		store := s.cfg.Storage.S3.store(s.cfg.Logger.With("target", "storage"))
+		return store, blob.NewS3Uploads(store), nil
+	}
 	disk := blob.DiskConfig{Durable: true, Logger: s.cfg.Logger.With("target", "storage")}
 	var err error
 	if s.cfg.Storage.Root != "" {
@@ -205,10 +215,7 @@ func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var store blob.Store = blob.NewDisk(disk)
-	if s.cfg.Storage.Backend == backendS3 {
-		store = s.cfg.Storage.S3.store(disk.Logger)
-	}
+	store := blob.NewDisk(disk)
 	return store, blob.NewUploadDir(blob.UploadDirConfig{
 		Dir: filepath.Join(disk.Dir, "uploads"), Store: store, Durable: disk.Durable, Logger: disk.Logger,
 	}), nil

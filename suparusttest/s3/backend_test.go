@@ -22,13 +22,15 @@ import (
 
 // inBucket keeps the server's files in a bucket of the gateway.
 func inBucket(name string) suparusttest.Option {
-	return suparusttest.WithConfig(func(c *server.Config) {
-		c.Storage.Backend = "s3"
-		c.Storage.S3 = server.S3Config{
-			Endpoint: gateway, Bucket: name, Prefix: "files", PathStyle: true, AccessKeyID: gatewayKey, SecretAccessKey: gatewaySecret,
-		}
-		c.Storage.FileSizeLimit = 64 << 20
-	})
+	return suparusttest.WithConfig(func(c *server.Config) { useBucket(c, name) })
+}
+
+func useBucket(c *server.Config, name string) {
+	c.Storage.Backend = "s3"
+	c.Storage.S3 = server.S3Config{
+		Endpoint: gateway, Bucket: name, Prefix: "files", PathStyle: true, AccessKeyID: gatewayKey, SecretAccessKey: gatewaySecret,
+	}
+	c.Storage.FileSizeLimit = 64 << 20
 }
 
 // do sends a request as service_role.

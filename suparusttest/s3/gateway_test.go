@@ -28,6 +28,10 @@ const (
 var gateway string
 
 func TestMain(m *testing.M) {
+	if told := os.Getenv(childEnv); told != "" {
+		fmt.Fprintln(os.Stderr, childServes(told))
+		os.Exit(1)
+	}
 	code, err := serve(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/session"
@@ -34,6 +36,10 @@ type Config struct {
 	// Uploads keeps resumable uploads on their way into Blobs; required, the
 	// handler starts and closes it.
 	Uploads blob.Uploads
+	// Connect opens a connection to the database, for the locks that keep other
+	// processes from the uploads that this one changes; nil where Uploads do
+	// that by themselves.
+	Connect func(context.Context) (*pgx.Conn, error)
 	// UploadExpiry is how long an unfinished upload is kept, a resumable one and
 	// one in parts of the S3 protocol; 0 means DefaultUploadExpiry.
 	UploadExpiry time.Duration
@@ -124,13 +130,17 @@ func New(c Config) (*Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{
+	h := &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
 		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
 		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, fewDeletes: c.LimitDeletes, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 		uploads: c.Uploads, uploadExpiry: c.UploadExpiry, publicURL: c.PublicURL,
 		s3: c.S3.complete(),
-	}, nil
+	}
+	if c.Connect != nil {
+		h.locks.shared = &sharedLocks{connect: c.Connect, asked: h.locks.wanted, log: c.Logger}
+	}
+	return h, nil
 }
 
 // Start opens the stores of bytes and, in the background, completes uploads
@@ -162,6 +172,9 @@ func (h *Handler) Close() error {
 		h.stop()
 	}
 	h.background.Wait()
+	if h.locks.shared != nil {
+		h.locks.shared.close()
+	}
 	return errors.Join(h.uploads.Close(), h.blobs.Close())
 }
 

@@ -162,9 +162,12 @@ func (t *tusCall) receive(lock *uploadLock, u *resumed, limit int64) error {
 	}
 	body := lock.guard(t.w, t.r.Body)
 	defer body.end()
-	ctx := context.WithoutCancel(t.ctx()) // a client that goes away ends the body
+	ctx, done := lock.while(context.WithoutCancel(t.ctx())) // a client that goes away ends the body
+	defer done()
 	end, err := t.h.uploads.Append(ctx, u.version, u.Offset, body, room)
 	switch {
+	case ctx.Err() != nil:
+		return errLockTimeout(errors.Join(context.Cause(ctx), err))
 	case err == nil, errors.Is(err, errStopped):
 		u.Offset = end
 	case errors.Is(err, blob.ErrOffset): // of another process

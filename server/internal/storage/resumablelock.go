@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -19,8 +20,11 @@ const (
 )
 
 // uploadLocks let one request of this process at a time change an upload.
-// Those of other processes are kept away by the blob.Uploads.
+// Those of other processes are kept away by shared, or else by the
+// blob.Uploads.
 type uploadLocks struct {
+	shared *sharedLocks // nil where it is not needed
+
 	mu   sync.Mutex
 	held map[string]*uploadLock
 }
@@ -32,9 +36,11 @@ type uploadLock struct {
 	released chan struct{}
 	asked    chan struct{} // closed when another request waits
 	ask      func()
+	conn     *lockConn // that keeps other processes away; nil where none does
 }
 
-// take is the lock of an upload, or else the one that another holds.
+// take is the lock of an upload in this process, or else the one that another
+// request holds.
 func (l *uploadLocks) take(version string) (mine, others *uploadLock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,8 +59,21 @@ func (l *uploadLocks) take(version string) (mine, others *uploadLock) {
 // acquire takes the lock of an upload, after asking another that holds it to
 // end.
 func (l *uploadLocks) acquire(ctx context.Context, version string) (*uploadLock, error) {
-	timeout := time.NewTimer(uploadLockTimeout)
-	defer timeout.Stop()
+	waiting, cancel := context.WithTimeout(ctx, uploadLockTimeout)
+	defer cancel()
+	lock, err := l.acquireHere(waiting, version)
+	if err == nil && l.shared != nil {
+		if lock.conn, err = l.shared.acquire(waiting, version); err != nil {
+			lock.releaseHere()
+		}
+	}
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+		err = errLockTimeout(err)
+	}
+	return lock, err
+}
+
+func (l *uploadLocks) acquireHere(ctx context.Context, version string) (*uploadLock, error) {
 	for {
 		lock, other := l.take(version)
 		if lock != nil {
@@ -63,15 +82,64 @@ func (l *uploadLocks) acquire(ctx context.Context, version string) (*uploadLock,
 		other.ask()
 		select {
 		case <-other.released:
-		case <-timeout.C:
-			return nil, errLockTimeout(nil)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
+// tryAcquire takes the lock of an upload when nobody has it; nil otherwise.
+func (l *uploadLocks) tryAcquire(ctx context.Context, version string) (*uploadLock, error) {
+	lock, _ := l.take(version)
+	if lock == nil || l.shared == nil {
+		return lock, nil
+	}
+	conn, got, err := l.shared.try(ctx, version)
+	if !got {
+		lock.releaseHere()
+		return nil, err
+	}
+	lock.conn = conn
+	return lock, nil
+}
+
+// wanted asks the request that holds an upload to end.
+func (l *uploadLocks) wanted(version string) {
+	l.mu.Lock()
+	lock := l.held[version]
+	l.mu.Unlock()
+	if lock != nil {
+		lock.ask()
+	}
+}
+
+// while is a context for a change that must end when the lock is lost: with
+// the connection that holds it.
+func (l *uploadLock) while(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() bool { return true }
+	if l.conn != nil {
+		stop = context.AfterFunc(l.conn.ended, func() {
+			cancel(errLockLost)
+			l.ask()
+		})
+	}
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+var errLockLost = errors.New("the connection that holds the upload's lock was lost")
+
 func (l *uploadLock) release() {
+	if l.conn != nil {
+		l.conn.unlock(l.version)
+	}
+	l.releaseHere()
+}
+
+func (l *uploadLock) releaseHere() {
 	l.locks.mu.Lock()
 	defer l.locks.mu.Unlock()
 	delete(l.locks.held, l.version)

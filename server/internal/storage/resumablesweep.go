@@ -66,9 +66,9 @@ func (h *Handler) lookAfter(ctx context.Context, version string, stored blob.Upl
 	if !expired && !waiting {
 		return false, nil
 	}
-	lock, _ := h.locks.take(version)
+	lock, err := h.locks.tryAcquire(ctx, version)
 	if lock == nil {
-		return false, nil
+		return false, err
 	}
 	defer lock.release()
 	stored, err = h.uploads.Get(ctx, version) // it may have changed

@@ -124,6 +124,9 @@ func (s *S3) abortAbandoned(ctx context.Context, client *minio.Core, now time.Ti
 		if now.Sub(u.Initiated) < abandonedParts {
 			continue
 		}
+		if there, err := s.continued(ctx, client, u.Key); there || err != nil {
+			continue
+		}
 		if err := client.AbortMultipartUpload(ctx, s.cfg.Bucket, u.Key, u.UploadID); err != nil {
 			s.log.Debug("an unfinished upload in the S3 bucket could not be ended", "error", err)
 		}
