@@ -35,17 +35,28 @@ func (h *Handler) sweepOrphans(ctx context.Context) {
 	}
 }
 
+// installation identifies the database; "" where it has no name.
+func (h *Handler) installation(ctx context.Context) (string, error) {
+	if h.keep {
+		return "", nil
+	}
+	if id := h.database.Load(); id != nil {
+		return *id, nil
+	}
+	settings := &session.Settings{SearchPath: "storage", Role: serviceRole}
+	res, err := h.db.Do(ctx, settings, session.Options{}, sql(`select suparust.installation_id()`))
+	if err != nil {
+		return "", err
+	}
+	id := string(res[0].Rows[0][0])
+	h.database.Store(&id)
+	return id, nil
+}
+
 func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 	settings := &session.Settings{SearchPath: "storage", Role: serviceRole}
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
-		Owner: func(ctx context.Context) (string, error) {
-			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
-				`select suparust.installation_id()`))
-			if err != nil {
-				return "", err
-			}
-			return string(res[0].Rows[0][0]), nil
-		},
+		Owner: h.installation,
 		Orphans: func(ctx context.Context, versions []string) ([]string, error) {
 			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
 				`select v from unnest($1::text[]) v

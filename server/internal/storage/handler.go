@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -93,6 +94,7 @@ type Handler struct {
 	uploadExpiry time.Duration
 	publicURL    string
 	locks        uploadLocks
+	database     atomic.Pointer[string] // its installation's id, nil until asked for
 
 	background sync.WaitGroup
 	stop       context.CancelFunc

@@ -46,8 +46,12 @@ func (t *tusCall) createUpload() error {
 		return errMimeType(kind)
 	}
 	u := &resumed{version: uuid.NewString(), unknown: true}
+	database, err := t.h.installation(t.ctx())
+	if err != nil {
+		return err
+	}
 	u.uploadNote = uploadNote{
-		Bucket: t.bucket, Key: t.key, Metadata: meta.With("cacheControl", cacheControl(meta.Get("cacheControl"))).String(),
+		Bucket: t.bucket, Key: t.key, Database: database, Metadata: meta.With("cacheControl", cacheControl(meta.Get("cacheControl"))).String(),
 		Length: length, Created: t.h.now().UTC(), Owner: g.owner, Upsert: g.upsert, Replaces: replaces,
 	}
 	lock, err := t.h.locks.acquire(t.ctx(), u.version)

@@ -14,8 +14,10 @@ import (
 
 // uploadNote is what is kept with an upload besides its bytes.
 type uploadNote struct {
-	Bucket   string    `json:"bucket"`
-	Key      string    `json:"key"`
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	// Database is the installation's id: nobody else makes the object.
+	Database string    `json:"database,omitempty"`
 	Metadata string    `json:"metadata"`         // as HEAD shows it
 	Length   *int64    `json:"length,omitempty"` // nil until it is told
 	Created  time.Time `json:"created"`
@@ -64,7 +66,11 @@ func (h *Handler) findUpload(ctx context.Context, id tus.ID) (*resumed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.Bucket != id.Bucket || u.Key != id.Key {
+	own, err := h.installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if u.Bucket != id.Bucket || u.Key != id.Key || u.Database != own {
 		return nil, errTusNotFound
 	}
 	if h.expiry(&u.uploadNote).Before(h.now()) {

@@ -61,6 +61,13 @@ func (h *Handler) lookAfter(ctx context.Context, version string, stored blob.Upl
 	if err != nil {
 		return false, err
 	}
+	own, err := h.installation(ctx)
+	if err != nil {
+		return false, err
+	}
+	if u.Database != own { // of the database that this one was copied from, or of one that is gone
+		return h.dropForeign(ctx, u)
+	}
 	expired := h.expiry(&u.uploadNote).Before(h.now())
 	waiting := u.whole() && !u.Done
 	if !expired && !waiting {
@@ -88,6 +95,20 @@ func (h *Handler) lookAfter(ctx context.Context, version string, stored blob.Upl
 		return false, nil
 	}
 	return true, h.uploads.Discard(ctx, version)
+}
+
+// dropForeign ends an upload of another database when that one has had time to
+// do it.
+func (h *Handler) dropForeign(ctx context.Context, u *resumed) (gone bool, err error) {
+	if h.expiry(&u.uploadNote).Add(h.uploadExpiry).After(h.now()) {
+		return false, nil
+	}
+	lock, err := h.locks.tryAcquire(ctx, u.version)
+	if lock == nil {
+		return false, err
+	}
+	defer lock.release()
+	return true, h.uploads.Discard(ctx, u.version)
 }
 
 // unclaimed are those of versions without a row that belong to no upload

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -74,6 +75,20 @@ func (u *S3Uploads) Append(ctx context.Context, version string, offset int64, r 
 	return rec.size(), err
 }
 
+// abandon ends an S3 upload that no record names. Where that cannot be known
+// now, a sweep will.
+func (u *S3Uploads) abandon(ctx context.Context, client *minio.Core, version, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	key := u.store.key(version)
+	if named, err := u.store.named(ctx, client, key, id); named || err != nil {
+		return
+	}
+	if err := client.AbortMultipartUpload(ctx, u.store.cfg.Bucket, key, id); err != nil {
+		u.store.log.Debug("an S3 upload that was begun in vain could not be ended; a later sweep does", "version", version, "error", err)
+	}
+}
+
 // grow brings what r yields into parts and a tail. When it fails the record is
 // that of the last part that counts.
 func (u *S3Uploads) grow(ctx context.Context, client *minio.Core, version string, rec *s3Record, r io.Reader, limit int64) error {
@@ -100,6 +115,9 @@ func (u *S3Uploads) grow(ctx context.Context, client *minio.Core, version string
 			err = u.write(ctx, client, version, &next)
 		}
 		if err != nil {
+			if rec.Multipart == "" && next.Multipart != "" {
+				u.abandon(ctx, client, version, next.Multipart)
+			}
 			return err
 		}
 		*rec = next

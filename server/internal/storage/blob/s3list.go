@@ -103,14 +103,12 @@ func (u *S3Uploads) removeLoose(ctx context.Context, client *minio.Core, found [
 	return nil
 }
 
-// continued tells whether the parts of an object are those of an upload that is
-// there.
-func (s *S3) continued(ctx context.Context, client *minio.Core, key string) (bool, error) {
-	_, err := client.StatObject(ctx, s.cfg.Bucket, s.cfg.Prefix+uploadsDir+path.Base(key)+recordName, minio.StatObjectOptions{})
-	if err != nil && isMissing(err) {
+// named tells whether a record names the S3 upload of this id to the key of an
+// object.
+func (s *S3) named(ctx context.Context, client *minio.Core, key, id string) (bool, error) {
+	r, err := NewS3Uploads(s).read(ctx, client, path.Base(key))
+	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && r.Multipart == id, err
 }
-
-var _ Uploads = (*S3Uploads)(nil)

@@ -124,7 +124,7 @@ func (s *S3) abortAbandoned(ctx context.Context, client *minio.Core, now time.Ti
 		if now.Sub(u.Initiated) < abandonedParts {
 			continue
 		}
-		if there, err := s.continued(ctx, client, u.Key); there || err != nil {
+		if named, err := s.named(ctx, client, u.Key, u.UploadID); named || err != nil {
 			continue
 		}
 		if err := client.AbortMultipartUpload(ctx, s.cfg.Bucket, u.Key, u.UploadID); err != nil {

@@ -87,6 +87,8 @@ func (r *s3Record) keepSum(h hash.Hash) (err error) {
 	return err
 }
 
+var _ Uploads = (*S3Uploads)(nil)
+
 // NewS3Uploads makes the uploads of a store, which its owner starts and closes.
 func NewS3Uploads(store *S3) *S3Uploads { return &S3Uploads{store: store} }
 

@@ -11,11 +11,12 @@ import (
 //
 // It is apart from Store because pieces want other things than whole objects:
 // UploadDir keeps them in a directory for any Store, and only Finish hands
-// them over. A store whose service knows parts of its own can have another.
+// them over; S3Uploads keeps them in the bucket of an S3.
 //
 // All methods may be called from many goroutines and, where several processes
-// share the uploads, from all of them: what changes one upload is done one at
-// a time, and ErrBusy is the end of the wait for another.
+// share the uploads, from all of them. UploadDir does what changes one upload
+// one at a time, and S3Uploads leaves that to its callers; ErrBusy says that
+// another is changing it.
 type Uploads interface {
 	// Start opens the uploads, after their Store. The other methods work
 	// between Start and Close.
