@@ -98,7 +98,7 @@ func ownerUUID(subject *string) *string {
 }
 
 func (c *call) listBuckets() error {
-	f := readQuery(c.r.URL.Query())
+	f := readQuery(parseQuery(c.r.URL.RawQuery))
 	limit := f.integer("limit", -1, 1)
 	offset := f.integer("offset", 0, 0)
 	column := f.oneOf("sortColumn", "", "id", "name", "created_at", "updated_at")
@@ -234,6 +234,9 @@ func (c *call) updateBucket() error {
 }
 
 func (c *call) deleteBucket() error {
+	if err := c.checkUnusedBody(true); err != nil {
+		return err
+	}
 	if err := c.removeBucket(); err != nil {
 		return err
 	}
@@ -282,6 +285,9 @@ const emptyBatch = 1000
 // emptyBucket deletes every object that was there when the call came. It is
 // finished when it answers, although the message speaks of a queue.
 func (c *call) emptyBucket() error {
+	if err := c.checkUnusedBody(true); err != nil {
+		return err
+	}
 	if !storable(c.bucket) {
 		return errNoSuchBucket()
 	}

@@ -69,7 +69,7 @@ func TestBuckets(t *testing.T) {
 		a.do("POST", "/bucket", a.service, "", headers{"Content-Type": "application/json"}).
 			fails(t, 400, "400", "FastifyError", "Body cannot be empty when content-type is set to 'application/json'", "InvalidRequest")
 		r := a.do("POST", "/bucket", a.service, `{"name":"`+strings.Repeat("x", 2<<20)+`"}`, headers{"Content-Type": "application/json"})
-		r.fails(t, 413, "413", "FastifyError", "Request body is too large", "InvalidRequest")
+		r.fails(t, 413, "413", "FastifyError", "Request body is too large", "EntityTooLarge")
 		a.do("GET", "/bucket/%00", a.service, nil).noSuchBucket(t)
 	})
 
@@ -159,7 +159,7 @@ func TestBucketPolicies(t *testing.T) {
 		create policy p4 on storage.buckets for insert to authenticated with check (public.see())`)
 	a.exec(`drop policy p1 on storage.buckets`)
 	a.do("POST", "/bucket", user, map[string]any{"name": "seen"}, headers{"X-Test": "é"}).ok(t)
-	want := "authenticated|storage.bucket.create|" + alice + "|authenticated|POST|/bucket|t|é|storage|true"
+	want := "authenticated|storage.bucket.create|" + alice + "|authenticated|POST|/bucket|t|é|storage, public, extensions|true"
 	if got := a.one(`select what from public.seen`); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

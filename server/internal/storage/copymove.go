@@ -16,8 +16,10 @@ type target struct {
 	bucket, source, toBucket, key string
 }
 
-func (f *fields) target() target {
-	f.require("sourceKey", "bucketId", "destinationKey")
+// target reads them; required are the names of those that must be there, in
+// the order in which they are missed.
+func (f *fields) target(required ...string) target {
+	f.require(required...)
 	t := target{bucket: f.text("bucketId"), source: f.text("sourceKey"), toBucket: f.text("destinationBucket"), key: f.text("destinationKey")}
 	if t.toBucket == "" {
 		t.toBucket = t.bucket
@@ -26,13 +28,13 @@ func (f *fields) target() target {
 }
 
 func (t target) check() error {
+	if err := checkBucketName(t.bucket); err != nil {
+		return err
+	}
 	if err := checkNewKey(t.key); err != nil {
 		return err
 	}
-	if err := checkKey(t.source); err != nil {
-		return err
-	}
-	if !storable(t.bucket) {
+	if !storable(t.source) {
 		return errNoSuchKey()
 	}
 	if !storable(t.toBucket) {
@@ -53,7 +55,7 @@ func (c *call) copyObject() error {
 	if err != nil {
 		return err
 	}
-	t := f.target()
+	t := f.target("sourceKey", "bucketId", "destinationKey")
 	override := f.object("metadata")
 	if override != nil {
 		override.text("cacheControl")
@@ -67,7 +69,10 @@ func (c *call) copyObject() error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	change := metadataChange{keep: keep, user: headerMetadata(c.r.Header.Get("X-Metadata")), set: map[string]string{}}
+	change := metadataChange{keep: keep, set: map[string]string{}}
+	if change.user, err = headerMetadata(c.r.Header); err != nil && !keep {
+		return err
+	}
 	if override != nil {
 		for _, name := range []string{"cacheControl", "mimetype"} {
 			if override.has(name) {
@@ -187,7 +192,7 @@ func (c *call) moveObject() error {
 	if err != nil {
 		return err
 	}
-	t := f.target()
+	t := f.target("bucketId", "sourceKey", "destinationKey")
 	if f.err != nil {
 		return f.err
 	}

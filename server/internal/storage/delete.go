@@ -10,6 +10,12 @@ import (
 )
 
 func (c *call) deleteObject() error {
+	if err := c.checkUnusedBody(false); err != nil {
+		return err
+	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
 	if err := c.removeObject(); err != nil {
 		return err
 	}
@@ -18,10 +24,7 @@ func (c *call) deleteObject() error {
 
 // removeObject deletes the object of the path and its bytes.
 func (c *call) removeObject() error {
-	if err := checkKey(c.key); err != nil {
-		return err
-	}
-	if !storable(c.bucket) {
+	if !storable(c.bucket) || !storable(c.key) {
 		return errNoSuchKey()
 	}
 	var version *string
@@ -74,15 +77,15 @@ func (c *call) deleteObjects() error {
 	if f.err != nil {
 		return f.err
 	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
 	if c.h.fewDeletes && len(keys) > maxDeleteMany {
 		return &Error{Status: 400, Name: "InvalidRequest", Code: "InvalidRequest",
 			Message: fmt.Sprintf("Bulk object requests are limited to %d objects per request.", maxDeleteMany)}
 	}
 	all := []object{}
 	keys = storableOnly(keys)
-	if !storable(c.bucket) {
-		keys = nil
-	}
 	for len(keys) > 0 {
 		batch := keys[:min(deleteBatch, len(keys))]
 		keys = keys[len(batch):]

@@ -118,6 +118,9 @@ func (c *call) downloadPublic() error {
 }
 
 func (c *call) findInPublic() (*found, error) {
+	if err := checkBucketName(c.bucket); err != nil {
+		return nil, err
+	}
 	public, o, err := c.findPublic()
 	switch {
 	case err != nil:
@@ -143,6 +146,9 @@ func errGone() *Error {
 // or none when the client has them or asks by HEAD. expires replaces the
 // stored cache control.
 func (c *call) send(find func() (*found, error), expires string) error {
+	if names := parseQuery(c.r.URL.RawQuery)["download"]; len(names) > 1 && c.r.Method == http.MethodGet {
+		return errValidation("querystring/download must be string")
+	}
 	return c.sendWith(find, func(o *found) error { return c.sendFound(o, expires) })
 }
 
@@ -175,6 +181,9 @@ func (c *call) sendFound(o *found, expires string) error {
 	size := o.meta.size
 	if c.r.Method == http.MethodHead {
 		c.objectHeaders(h, o, expires)
+		if t, err := c.queryTransform(); err == nil {
+			t.tell(h, c.h.images.ImageLimits)
+		}
 		if size >= 0 {
 			h.Set("Content-Length", strconv.FormatInt(size, 10))
 		}
@@ -231,7 +240,7 @@ func (c *call) objectHeaders(h http.Header, o *found, expires string) {
 		robots = o.meta.robots
 	}
 	h.Set("X-Robots-Tag", robots)
-	if d, ok := disposition(c.r.URL.Query()); ok {
+	if d, ok := disposition(parseQuery(c.r.URL.RawQuery)); ok {
 		h.Set("Content-Disposition", d)
 	}
 }

@@ -111,7 +111,7 @@ func TestDownload(t *testing.T) {
 		a.do("GET", "/object/none/k", a.service, nil).noSuchBucket(t)
 		a.do("GET", "/object/closed/k", user, nil).noSuchKey(t)
 		a.do("GET", "/object/info/closed/k", user, nil).noSuchKey(t)
-		a.do("GET", "/object/authenticated/closed/k", "", nil).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
+		a.do("GET", "/object/authenticated/closed/k", "", nil).fails(t, 400, "400", "Error", "headers must have required property 'authorization'", "InvalidRequest")
 		a.exec(`create policy own on storage.objects for select to authenticated using (name = 'k' and storage.operation() in ('storage.object.get_authenticated', 'object.get_authenticated_info', 'object.head_authenticated_info'))`)
 		a.do("GET", "/object/closed/k", user, nil).is(t, 200, content)
 		a.do("GET", "/object/authenticated/closed/k", user, nil).is(t, 200, content)

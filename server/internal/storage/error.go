@@ -77,7 +77,7 @@ func (h *Handler) toError(ctx context.Context, err error) *Error {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &big):
-		return &Error{HTTP: 413, Status: 413, Name: "FastifyError", Code: "InvalidRequest", Message: "Request body is too large"}
+		return &Error{HTTP: 413, Status: 413, Name: "FastifyError", Code: "EntityTooLarge", Message: "Request body is too large"}
 	case errors.Is(err, httpx.ErrStalled):
 		return &Error{HTTP: 408, Status: 408, Name: "InvalidRequest", Code: "InvalidRequest", Cause: err,
 			Message: "The request body did not arrive: send it without pauses"}
@@ -112,6 +112,11 @@ const (
 	pgReadOnly              = "25006"
 	pgInvalidParameter      = "22023"
 	pgTooManyConnections    = "53300"
+	pgInvalidText           = "22P02"
+	pgFailedTransaction     = "25P02"
+	pgInvalidObject         = "42P17"
+	pgUndefinedColumn       = "42703"
+	pgUndefinedTable        = "42P01"
 )
 
 func fromPostgres(pe *pgconn.PgError) *Error {
@@ -137,12 +142,33 @@ func fromPostgres(pe *pgconn.PgError) *Error {
 			Message: "The database is currently in read-only mode. Please try again later."}
 	case pgTooManyConnections:
 		return tooManyConnections(pe)
+	case pgInvalidText:
+		return &Error{Status: 400, Name: "InvalidParameter", Code: "InvalidParameter", Message: pe.Message, Cause: pe}
+	case pgFailedTransaction:
+		return &Error{HTTP: 500, Status: 500, Name: "DatabaseTransactionAborted", Code: "DatabaseTransactionAborted", Cause: pe,
+			Message: "The database transaction has been aborted. Roll back the transaction before retrying."}
+	case pgInvalidObject:
+		return &Error{Status: 503, Name: "DatabaseInvalidObjectDefinition", Code: "DatabaseInvalidObjectDefinition", Cause: pe,
+			Message: "The database schema is invalid or incompatible."}
+	case pgUndefinedColumn, pgUndefinedTable:
+		return errSchemaMismatch(pe)
 	case pgInvalidParameter:
 		if strings.HasPrefix(pe.Message, "role ") { // the token's role is not in the database
 			return withCause(errAccessDenied(pe.Message), pe)
 		}
 	}
 	return &Error{HTTP: 500, Status: 500, Name: "DatabaseError", Code: "DatabaseError", Message: "database error, code: " + pe.Code, Cause: pe}
+}
+
+// errSchemaMismatch is a column or a table that is missing, and where a policy
+// or a trigger has missed it.
+func errSchemaMismatch(pe *pgconn.PgError) *Error {
+	e := &Error{Status: 503, Name: "DatabaseSchemaMismatch", Code: "DatabaseSchemaMismatch", Cause: pe,
+		Message: "The database schema is out of sync. Please run migrations or contact support."}
+	if pe.InternalQuery != "" && pe.InternalPosition != 0 {
+		e.Message = "There is a database schema mismatch in a trigger or RLS policy: " + pe.Where
+	}
+	return e
 }
 
 func withCause(e *Error, cause error) *Error {

@@ -27,11 +27,16 @@ func isForm(r *http.Request) bool {
 // form is a multipart body read up to its file.
 type form struct {
 	fields map[string]string
-	twice  string // a field that came more than once
+	twice  map[string]bool // the fields that came more than once
 	file   io.Reader
 	mime   string // of the file part; "" when a field gives it
 
 	filename string // of the file part
+
+	parts     *multipart.Reader
+	maxFields int
+	read      int // how many fields, and how many bytes of them
+	total     int
 }
 
 // readForm reads an upload's form.
@@ -43,16 +48,18 @@ func readForm(r *http.Request) (*form, error) { return readFormOf(r, maxFormFiel
 func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
-		return nil, errNoContent()
+		return nil, errInvalidRequest("Multipart: Boundary not found")
 	}
-	parts := multipart.NewReader(r.Body, params["boundary"])
-	f := &form{fields: map[string]string{}}
-	total := 0
-	for n := 0; ; n++ {
-		p, err := parts.NextRawPart()
+	f := &form{
+		fields: map[string]string{}, twice: map[string]bool{}, parts: multipart.NewReader(r.Body, params["boundary"]), maxFields: maxFields,
+	}
+	for {
+		p, err := f.parts.NextRawPart()
 		switch {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: //nolint:errorlint // the end of the form; wrapped it is the end of the body
 			return nil, errNoContent()
+		case errors.Is(err, io.EOF):
+			return nil, withCause(errInvalidRequest("Unexpected end of multipart data"), &blob.ReadError{Err: err})
 		case err != nil:
 			return nil, withCause(errNoContent(), &blob.ReadError{Err: err})
 		}
@@ -61,22 +68,49 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 			f.file, f.mime, f.filename = p, partType(p), p.FileName()
 			return f, nil
 		}
-		if n == maxFields {
-			return nil, errInvalidRequest("reach fields limit")
-		}
-		value, err := readField(p, name)
-		if err != nil {
+		if err := f.readField(p, name); err != nil {
 			return nil, err
 		}
-		if total += len(value); total > maxFormBytes {
-			return nil, errInvalidRequest("The fields of the form are too large: together they may have 2 MiB")
+	}
+}
+
+// readRest reads the fields after the file, up to the end of the form or
+// another file.
+func (f *form) readRest() error {
+	for {
+		p, err := f.parts.NextRawPart()
+		if err != nil { // the file is whole: what is wrong behind it does not matter
+			return nil
 		}
-		if _, seen := f.fields[name]; seen {
-			f.twice = name
-		} else {
-			f.fields[name] = value
+		name, isFile := partName(p)
+		if isFile {
+			return nil
+		}
+		if err := f.readField(p, name); err != nil {
+			return err
 		}
 	}
+}
+
+// readField reads a field, within what a form may have.
+func (f *form) readField(p *multipart.Part, name string) error {
+	if f.read == f.maxFields {
+		return errInvalidRequest("Request stream closed before upload could begin")
+	}
+	value, err := readField(p, name)
+	if err != nil {
+		return err
+	}
+	f.read++
+	if f.total += len(value); f.total > maxFormBytes {
+		return errInvalidRequest("The fields of the form are too large: together they may have 2 MiB")
+	}
+	if _, seen := f.fields[name]; seen {
+		f.twice[name] = true
+	} else {
+		f.fields[name] = value
+	}
+	return nil
 }
 
 func readField(p *multipart.Part, name string) (string, error) {

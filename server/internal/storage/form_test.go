@@ -63,8 +63,11 @@ func TestReadForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(f.file)
-	if err != nil || string(b) != "bytes" || f.mime != "image/png" || f.fields["cacheControl"] != "60" || len(f.fields) != 1 {
+	if err != nil || string(b) != "bytes" || f.mime != "image/png" || f.fields["cacheControl"] != "60" || !f.twice["cacheControl"] || len(f.fields) != 1 {
 		t.Errorf("%q, %v, %+v", b, err, f)
+	}
+	if err := f.readRest(); err != nil || f.fields["metadata"] != `{"late":true}` {
+		t.Errorf("the fields after the file: %v, %+v", err, f.fields)
 	}
 }
 
@@ -83,7 +86,7 @@ func TestReadFormRefuses(t *testing.T) {
 				_ = w.WriteField("a", "b")
 			}
 			file(w)
-		}, "reach fields limit"},
+		}, "Request stream closed before upload could begin"},
 		"metadata": {func(w *multipart.Writer) {
 			_ = w.WriteField("metadata", strings.Repeat(" ", maxFieldBytes+1))
 			file(w)
@@ -96,7 +99,7 @@ func TestReadFormRefuses(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
 	r.Header.Set("Content-Type", "multipart/form-data")
-	if _, err := readForm(r); message400(err) != "No content provided" {
+	if _, err := readForm(r); message400(err) != "Multipart: Boundary not found" {
 		t.Errorf("no boundary: %v", err)
 	}
 }

@@ -60,7 +60,7 @@ func (c *call) renderSigned() error {
 }
 
 func (c *call) queryTransform() (transform, error) {
-	f := readQuery(c.r.URL.Query())
+	f := readQuery(parseQuery(c.r.URL.RawQuery))
 	t := f.transform()
 	return t, f.err
 }
@@ -77,9 +77,7 @@ func (c *call) sendTransformed(o *found, t transform, expires string) error {
 		if t.format == "" {
 			h.Add("Vary", "Accept")
 		}
-		if s := t.segments(c.h.images.ImageLimits, false); len(s) > 0 {
-			h.Set("X-Transformations", strings.Join(s, ","))
-		}
+		t.tell(h, c.h.images.ImageLimits)
 	}
 	if notModified(c.r.Header, o.meta.etag, o.meta.modified) {
 		headers()

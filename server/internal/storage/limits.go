@@ -1,8 +1,9 @@
 package storage
 
 import (
-	"math/big"
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ type bucketLimits struct {
 // sizePattern is a file size limit with its unit.
 var (
 	sizePattern = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(gb|mb|kb|b)$`)
-	sizeUnits   = map[string]int64{"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
+	sizeUnits   = map[string]float64{"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 	typePattern = regexp.MustCompile(`^([a-zA-Z0-9\-+.]+)/([a-zA-Z0-9\-+.]+)(;\s*charset=[a-zA-Z0-9\-]+)?$|\*$`)
 )
 
@@ -28,13 +29,13 @@ func (f *fields) bucketLimits() (l bucketLimits) {
 		l.hasSize = true
 		l.size, l.sizeText = f.fileSize(scalar(v))
 	}
-	if _, ok := f.m["allowed_mime_types"]; ok {
+	if v, ok := f.m["allowed_mime_types"]; ok {
 		l.hasMime = true
-		list := f.texts("allowed_mime_types")
-		if list != nil {
-			l.mime = []string{}
+		if v == nil {
+			return l
 		}
-		for _, t := range list {
+		l.mime = []string{}
+		for _, t := range f.texts("allowed_mime_types") {
 			if t != "" {
 				l.mime = append(l.mime, t)
 			}
@@ -44,31 +45,40 @@ func (f *fields) bucketLimits() (l bucketLimits) {
 }
 
 func (f *fields) fileSize(v any) (*int64, string) {
-	if v == nil {
+	if v == nil || v == "" {
 		return nil, ""
 	}
 	if n, ok := toInteger(v); ok {
 		if n >= 0 {
 			return &n, ""
 		}
-		f.err = fileSizeError(f.err, "must be >= 0")
+		f.failSize("must be >= 0", mustMatchSize)
 		return nil, ""
 	}
-	if s, ok := v.(string); ok && sizePattern.MatchString(strings.ToLower(s)) {
+	s, ok := toText(v)
+	switch {
+	case !ok:
+		f.failSize("must be integer", mustBeFinite, "must be string")
+	case !sizePattern.MatchString(strings.ToLower(s)):
+		f.failSize("must be integer", mustBeFinite, mustMatchSize)
+	default:
 		return nil, strings.ToLower(s)
 	}
-	f.err = fileSizeError(f.err, "must be integer")
 	return nil, ""
 }
 
-// fileSizeError is the message for a size that is neither a number nor has a unit.
-func fileSizeError(first error, why string) error {
-	if first != nil {
-		return first
+const (
+	mustBeFinite  = `must pass "finite" keyword validation`
+	mustMatchSize = `must match pattern "^[0-9]+(?:\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$"`
+)
+
+// failSize fails for a size that is neither a number nor has a unit.
+func (f *fields) failSize(why ...string) {
+	if f.err != nil {
+		return
 	}
 	const at = "body/file_size_limit "
-	return errValidation(at + why + ", " + at + `must match pattern "^[0-9]+(?:\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$", ` +
-		at + "must match a schema in anyOf")
+	f.err = errValidation(at + strings.Join(append(why, "must match a schema in anyOf"), ", "+at))
 }
 
 // check refuses limits above the server's own and types that are none, and
@@ -76,16 +86,19 @@ func fileSizeError(first error, why string) error {
 func (l *bucketLimits) check(most int64) error {
 	if l.sizeText != "" {
 		m := sizePattern.FindStringSubmatch(l.sizeText)
-		n, ok := new(big.Rat).SetString(m[1])
-		if !ok {
-			return errTooLarge("object")
+		n, err := strconv.ParseFloat(m[1], 64)
+		if err == nil { // three digits are all that counts of it
+			n, err = strconv.ParseFloat(strconv.FormatFloat(n, 'g', 3, 64), 64)
 		}
-		n.Mul(n, new(big.Rat).SetInt64(sizeUnits[m[2]]))
-		whole := new(big.Int).Quo(n.Num(), n.Denom())
-		if !whole.IsInt64() {
+		n *= sizeUnits[m[2]]
+		switch {
+		case err != nil, n > float64(most):
 			return errTooLarge("object")
+		case n != math.Trunc(n):
+			return &Error{Status: 400, Name: "InvalidParameter", Code: "InvalidParameter",
+				Message: `invalid input syntax for type bigint: "` + strconv.FormatFloat(n, 'f', -1, 64) + `"`}
 		}
-		size := whole.Int64()
+		size := int64(n)
 		l.size = &size
 	}
 	if l.size != nil && *l.size > most {

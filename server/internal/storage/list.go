@@ -34,15 +34,21 @@ func (c *call) listObjects() error {
 	limit := f.integer("limit", defaultList, 1)
 	offset := f.integer("offset", 0, 0)
 	column, order := f.sortBy("name", "name", "updated_at", "created_at", "last_accessed_at")
+	if order == "" {
+		order = "asc"
+	}
 	search := f.text("search")
 	if f.err != nil {
 		return f.err
+	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
 	}
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		prefix += "/"
 	}
 	all := []listed{}
-	if !storable(c.bucket + prefix + search) {
+	if !storable(prefix + search) {
 		return writeJSON(c.w, all)
 	}
 	res, err := c.query(c.ctx(), c.asUser(), sql(
@@ -63,11 +69,11 @@ func (c *call) listObjects() error {
 func (f *fields) sortBy(def string, columns ...string) (column, order string) {
 	s := f.object("sortBy")
 	if s == nil {
-		return def, "asc"
+		return def, ""
 	}
 	s.require("column")
 	column = s.oneOf("column", def, columns...)
-	order = s.oneOf("order", "asc", "asc", "desc")
+	order = s.oneOf("order", "", "asc", "desc")
 	f.join(s)
 	return column, order
 }

@@ -116,12 +116,15 @@ func (c *call) listObjectsV2() error {
 	if f.err != nil {
 		return f.err
 	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
 	if token != "" {
 		if u, err = readCursor(token); err != nil {
 			return err
 		}
 	}
-	if !storable(c.bucket + prefix) {
+	if !storable(prefix) {
 		return writeJSON(c.w, page{Folders: []any{}, Objects: []any{}})
 	}
 	read := c.listFlat

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -67,22 +68,29 @@ func parseTime(s string) time.Time {
 	return t.UTC()
 }
 
-// userMetadata reads user metadata. What is no JSON object counts as not sent.
-func userMetadata(raw []byte) []byte {
+// userMetadata reads user metadata. What is no JSON counts as not sent, and so
+// does a number; a list and a text are refused, as they do not become a column.
+func userMetadata(raw []byte) ([]byte, error) {
 	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
-		return nil
+	switch {
+	case len(raw) == 0 || !json.Valid(raw):
+		return nil, nil
+	case raw[0] == '{':
+		return raw, nil
+	case raw[0] == '"', raw[0] == '[' && len(bytes.TrimSpace(raw[1:])) > 1:
+		return nil, &Error{Status: 400, Name: "InvalidParameter", Code: "InvalidParameter", Message: "invalid input syntax for type json"}
+	default:
+		return nil, nil
 	}
-	return raw
 }
 
 // headerMetadata reads the x-metadata header: base64 of JSON, in either
 // alphabet, padded or not.
-func headerMetadata(header string) []byte {
-	header = strings.NewReplacer("-", "+", "_", "/", "=", "", " ", "").Replace(header)
+func headerMetadata(h http.Header) ([]byte, error) {
+	header := strings.NewReplacer("-", "+", "_", "/", "=", "", " ", "").Replace(h.Get("X-Metadata"))
 	raw, err := base64.RawStdEncoding.DecodeString(header)
 	if err != nil {
-		return nil
+		return nil, nil // as if it were not sent
 	}
 	return userMetadata(raw)
 }

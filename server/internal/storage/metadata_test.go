@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -12,13 +13,19 @@ func TestHeaderMetadata(t *testing.T) {
 		"eyJhIjoiw6kifQ==": `{"a":"é"}`,
 		"eyJhIjoiw6kifQ":   `{"a":"é"}`,
 		"eyJhIjoiPz8_In0=": `{"a":"???"}`,
-		"W10=":             "", // a list
+		"W10=":             "", // an empty list
 		"e30":              "{}",
 		"!!!":              "",
 		"":                 "",
 	} {
-		if got := string(headerMetadata(header)); got != want {
-			t.Errorf("%q: %q, want %q", header, got, want)
+		got, err := headerMetadata(http.Header{"X-Metadata": {header}})
+		if string(got) != want || err != nil {
+			t.Errorf("%q: %q, %v, want %q", header, got, err, want)
+		}
+	}
+	for _, raw := range []string{`[1]`, ` ["a"] `, `"x"`} {
+		if _, err := userMetadata([]byte(raw)); message400(err) != "invalid input syntax for type json" {
+			t.Errorf("%s: %v", raw, err)
 		}
 	}
 }

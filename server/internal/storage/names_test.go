@@ -97,7 +97,7 @@ func TestMatch(t *testing.T) {
 		{"bucket", "bucket/", "", "", true},
 		{"bucket/:", "bucket/a", "a", "", true},
 		{"bucket/:", "bucket/a/", "", "", false},
-		{"bucket/:", "bucket/", "", "", false},
+		{"bucket/:", "bucket/", "", "", true},
 		{"bucket/:/empty", "bucket/a/empty", "a", "", true},
 		{"object/:/*", "object/a/b/c", "a", "b/c", true},
 		{"object/:/*", "object/a/", "a", "", true},

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/suparust/suparust/server/internal/session"
@@ -157,6 +158,9 @@ func (c *call) commit(n newRow, upsert bool, returning string, also ...session.S
 		res, err := c.query(ctx, c.asService(), stmts...)
 		switch {
 		case err == nil:
+			if len(res[main]) == 0 {
+				return nil, true, errLeftOut
+			}
 			if upsert {
 				c.removeBytes(without(versions(res[1], 0), n.version)...)
 			}
@@ -179,6 +183,9 @@ func (c *call) commit(n newRow, upsert bool, returning string, also ...session.S
 		return nil, undone, err
 	}
 }
+
+// errLeftOut is a write that a trigger has suppressed.
+var errLeftOut = errors.New("the object's row was not written: a trigger on storage.objects has returned NULL")
 
 // findVersion reads the row of a write by its version, nil when it is not
 // there. returning begins with that word.

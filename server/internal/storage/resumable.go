@@ -196,8 +196,11 @@ func (t *tusCall) grant() (grant, error) {
 // permit asks the database whether the upload may be made, under the role of
 // the caller.
 func (t *tusCall) permit(g grant, meta tus.Metadata, length *int64) error {
-	row := newRow{bucket: t.bucket, key: t.key, owner: g.owner, user: userMetadata([]byte(meta.Get("metadata")))}
+	row := newRow{bucket: t.bucket, key: t.key, owner: g.owner}
 	var err error
+	if row.user, err = userMetadata([]byte(meta.Get("metadata"))); err != nil {
+		return err
+	}
 	row.metadata, err = encode(trialMetadata{Mimetype: meta.Get("contentType"), ContentLength: length})
 	if err != nil {
 		return err

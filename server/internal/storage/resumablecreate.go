@@ -42,7 +42,7 @@ func (t *tusCall) createUpload() error {
 	if err := t.permit(g, meta, length); err != nil {
 		return err
 	}
-	if kind := typeOf(meta); !typeAllowed(kind, l.mime) {
+	if kind := meta.Get("contentType"); kind != "" && !typeAllowed(kind, l.mime) {
 		return errMimeType(kind)
 	}
 	u := &resumed{version: uuid.NewString(), unknown: true}

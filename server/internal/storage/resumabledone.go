@@ -50,7 +50,8 @@ func (c *call) finish(u *resumed) (newRow, error) {
 	}
 	u.Finished = true
 	meta := u.metadata()
-	row := newRow{bucket: u.Bucket, key: u.Key, version: u.version, owner: u.Owner, user: userMetadata([]byte(meta.Get("metadata")))}
+	row := newRow{bucket: u.Bucket, key: u.Key, version: u.version, owner: u.Owner}
+	row.user, _ = userMetadata([]byte(meta.Get("metadata"))) // judged when the upload was made
 	row.metadata, err = encode(objectMetadata{
 		ETag: `"` + info.MD5 + `"`, Size: info.Size, Mimetype: typeOf(meta), CacheControl: meta.Get("cacheControl"),
 		LastModified: c.h.now().UTC().Truncate(time.Millisecond).Format(timeLayout), ContentLength: info.Size,

@@ -100,6 +100,9 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) (*call, *route, 
 		return nil, nil, &badURLError{path: path}
 	}
 	trimmed := strings.TrimPrefix(path, "/")
+	if tooLong(trimmed) {
+		return nil, nil, &badURLError{path: path, long: true}
+	}
 	for i := range routes {
 		rt := &routes[i]
 		if !strings.Contains(rt.methods, r.Method+" ") {
@@ -126,7 +129,7 @@ func match(pattern, path string) (segment, rest string, ok bool) {
 		switch {
 		case p == "*":
 			return segment, path, true
-		case p == ":" && s != "" && len(s) <= maxSegment:
+		case p == ":" && len(s) <= maxSegment:
 			segment = s
 		case p != s:
 			return "", "", false
@@ -153,7 +156,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	second, _, _ := strings.Cut(rest, "/")
 	switch {
-	case first == "object", first == "bucket", first == "vector", first == "render" && second == "image":
+	case first == "object", first == "bucket", first == "vector", first == "cdn", first == "render" && second == "image":
 		_ = httpx.WriteJSONType(w, http.StatusNotFound, "application/json",
 			errorBody{StatusCode: "404", Error: "Not Found", Message: msg, Code: "InvalidRequest"}) // plain strings always encode
 	default:
@@ -165,16 +168,31 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// badURLError is a path that does not decode.
-type badURLError struct{ path string }
+// badURLError is a path that does not decode, or that has too long a part.
+type badURLError struct {
+	path string
+	long bool
+}
 
 func (e *badURLError) write(w http.ResponseWriter) {
-	_ = httpx.WriteJSONType(w, http.StatusBadRequest, jsonType, struct {
+	status, code, what := http.StatusBadRequest, "FST_ERR_BAD_URL", "' is not a valid url component"
+	if e.long {
+		status, code, what = http.StatusRequestURITooLong, "FST_ERR_MAX_PARAM_LENGTH", "' is exceeding the max param length"
+	}
+	_ = httpx.WriteJSONType(w, status, "application/json", struct {
 		Error      string `json:"error"`
 		Code       string `json:"code"`
 		Message    string `json:"message"`
 		StatusCode int    `json:"statusCode"`
-	}{"Bad Request", "FST_ERR_BAD_URL", "'" + e.path + "' is not a valid url component", http.StatusBadRequest}) // plain strings always encode
+	}{"Bad Request", code, "'" + e.path + what, status}) // plain strings always encode
+}
+
+// tooLong reports whether a path has a segment that no route takes, in the
+// place of a bucket.
+func tooLong(path string) bool {
+	word, rest, _ := strings.Cut(path, "/")
+	segment, _, _ := strings.Cut(rest, "/")
+	return (word == "bucket" || word == "object") && len(segment) > maxSegment
 }
 
 // status answers that the service is up.

@@ -78,7 +78,7 @@ func (c *call) readSignature(q url.Values) (*sigv4.Signature, *form, error) {
 		fields := map[string]string{}
 		for name, value := range f.fields {
 			name = strings.ToLower(name)
-			if _, twice := fields[name]; twice || f.twice != "" {
+			if _, twice := fields[name]; twice || len(f.twice) > 0 {
 				return nil, nil, &sigv4.FormatError{Message: "Duplicate form field in POST policy request"}
 			}
 			fields[name] = value

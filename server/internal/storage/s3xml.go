@@ -98,7 +98,7 @@ func (c *call) s3Fail(err error) {
 	}
 	d := &xmlDoc{root: "Error"} // botocore finds no code in a document with a namespace
 	d.b.WriteString(xmlHead + "<Error>")
-	d.text("Resource", strings.Trim(c.bucket+"/"+c.key, "/"))
+	d.text("Resource", strings.Trim(strings.TrimPrefix(c.r.URL.EscapedPath(), "/s3"), "/"))
 	d.text("Code", e.Code)
 	d.text("Message", e.Message)
 	if c.r.Method == http.MethodHead {

@@ -31,6 +31,9 @@ func (c *call) signObject() error {
 	if err := c.h.checkExpiry(expiresIn); err != nil {
 		return err
 	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
 	if _, err := c.findObject(c.asUser()); err != nil {
 		return err
 	}
@@ -95,6 +98,9 @@ func (c *call) signObjects() error {
 	if err := c.h.checkExpiry(expiresIn); err != nil {
 		return err
 	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
 	visible, err := c.findMany(paths)
 	if err != nil {
 		return err
@@ -119,9 +125,6 @@ func (c *call) signObjects() error {
 // findMany says which of the keys the caller can see.
 func (c *call) findMany(keys []string) (map[string]bool, error) {
 	visible := make(map[string]bool, len(keys))
-	if !storable(c.bucket) {
-		return visible, nil
-	}
 	res, err := c.query(c.ctx(), c.asUser(), sql(
 		`select name from storage.objects where bucket_id = $1 and name = any ($2::text[])`,
 		c.bucket, storableOnly(append([]string{}, keys...))))
@@ -155,11 +158,20 @@ func expiresAt(claims *gateway.Claims) string {
 // signUpload makes a URL that an object can be uploaded to without a token of
 // one's own. Permission is asked for now.
 func (c *call) signUpload() error {
-	if !storable(c.bucket) || !storable(c.key) {
+	if err := c.checkUnusedBody(false); err != nil {
+		return err
+	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return err
+	}
+	if !storable(c.key) {
 		return errInvalidKey(c.key)
 	}
-	row := newRow{bucket: c.bucket, key: c.key, owner: c.owner(), user: headerMetadata(c.r.Header.Get("X-Metadata"))}
+	row := newRow{bucket: c.bucket, key: c.key, owner: c.owner()}
 	var err error
+	if row.user, err = headerMetadata(c.r.Header); err != nil {
+		return err
+	}
 	row.metadata, err = encode(trialMetadata{Mimetype: c.r.Header.Get("Content-Type"), ContentLength: c.declaredLength()})
 	if err != nil {
 		return err

@@ -49,11 +49,14 @@ func (h *Handler) checkExpiry(expiresIn int64) error {
 
 // readSigned is checkSigned for the token of a signed URL.
 func (c *call) readSigned(scope string) (*gateway.Claims, error) {
-	f := readQuery(c.r.URL.Query())
+	f := readQuery(parseQuery(c.r.URL.RawQuery))
 	f.require("token")
 	token := f.text("token")
 	if f.err != nil {
 		return nil, f.err
+	}
+	if err := checkBucketName(c.bucket); err != nil {
+		return nil, err
 	}
 	return c.h.checkSigned(token, scope, c.bucket+"/"+c.key)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +99,13 @@ type ImageLimits struct {
 
 func (l ImageLimits) clamp(n int64) int {
 	return int(min(max(n, int64(l.MinSize)), int64(l.MaxSize)))
+}
+
+// tell names the steps of a transform in an answer's header.
+func (t transform) tell(h http.Header, l ImageLimits) {
+	if s := t.segments(l, false); len(s) > 0 {
+		h.Set("X-Transformations", strings.Join(s, ","))
+	}
 }
 
 // segments are the steps of a transform. asAsked keeps the API's word for the

@@ -24,6 +24,7 @@ type content struct {
 	user         []byte // user metadata; nil when none was sent
 	declared     *int64 // the length that the request names, which policies may test
 	err          error  // why the body cannot be read
+	form         *form  // that it is the file of, nil for others
 }
 
 // grant is who an upload is made for.
@@ -58,7 +59,7 @@ func (c *call) storeFor(upsert bool) error {
 
 // store takes the request's body for the object of the path.
 func (c *call) store(g grant) (uploaded, error) {
-	return c.storeContent(c.readContent(), g) // the form's fields come before the bytes
+	return c.storeContent(c.readContent(), g)
 }
 
 // storeContent makes in the object of the path: it asks the database, stores
@@ -74,8 +75,12 @@ func (c *call) storeContent(in content, g grant) (uploaded, error) {
 	if err != nil {
 		return uploaded{}, err
 	}
+	err = in.readRest()
 	meta := c.metadataOf(info, in)
-	row.metadata, err = encode(meta)
+	if err == nil {
+		row.user = in.user
+		row.metadata, err = encode(meta)
+	}
 	if err != nil {
 		c.removeBytes(row.version)
 		return uploaded{}, err
@@ -120,17 +125,16 @@ func (c *call) describeContent() content {
 	if !isForm(c.r) {
 		h := c.r.Header
 		in := content{body: c.r.Body, mime: h.Get("Content-Type"), cacheControl: h.Get("Cache-Control")}
-		if in.mime == "" {
+		if _, sent := h["Content-Type"]; !sent {
 			in.mime = defaultType
 		} else if !looksLikeType(in.mime) {
 			in.err = errContentType()
+			return in
 		}
 		if in.cacheControl == "" {
 			in.cacheControl = "no-cache"
 		}
-		if v := h.Get("X-Metadata"); v != "" {
-			in.user = headerMetadata(v)
-		}
+		in.user, in.err = headerMetadata(h)
 		if len(in.user) > maxFieldBytes {
 			in.err = errTooLarge("user_metadata")
 		}
@@ -140,19 +144,38 @@ func (c *call) describeContent() content {
 	if err != nil {
 		return content{err: err}
 	}
-	in := content{body: f.file, mime: f.mime, cacheControl: "no-cache"}
+	in := content{body: f.file, mime: f.mime, form: f}
 	if t := f.fields["contentType"]; t != "" {
 		in.mime = t
 	}
-	if seconds := f.fields["cacheControl"]; seconds != "" {
+	in.readFields()
+	return in
+}
+
+// readFields reads what the form's fields say of the object.
+func (in *content) readFields() {
+	in.cacheControl = "no-cache"
+	if seconds := in.form.fields["cacheControl"]; seconds != "" && !in.form.twice["cacheControl"] {
 		in.cacheControl = "max-age=" + seconds
 	}
-	user, ok := f.fields["metadata"]
+	user, ok := in.form.fields["metadata"]
 	if !ok {
-		user = f.fields["userMetadata"]
+		user = in.form.fields["userMetadata"]
 	}
-	in.user = userMetadata([]byte(user))
-	return in
+	in.user, in.err = userMetadata([]byte(user))
+}
+
+// readRest reads the fields that come after the form's file: they count like
+// those before it.
+func (in *content) readRest() error {
+	if in.form == nil {
+		return nil
+	}
+	if err := in.form.readRest(); err != nil {
+		return err
+	}
+	in.readFields()
+	return in.err
 }
 
 // looksLikeType reports whether a Content-Type header begins with type/subtype.
@@ -223,8 +246,8 @@ func readLimits(rows []row) (bucketLimits, error) {
 
 // findLimits reads what the bucket of the path takes.
 func (c *call) findLimits() (bucketLimits, error) {
-	if !storable(c.bucket) {
-		return bucketLimits{}, errNoSuchBucket()
+	if err := checkBucketName(c.bucket); err != nil {
+		return bucketLimits{}, err
 	}
 	all, err := c.query(c.ctx(), c.asService(), limitsOf(c.bucket))
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/suparust/suparust/server/internal/httpx"
 )
@@ -30,40 +31,75 @@ type fields struct {
 
 // readJSON reads a body that must be a JSON object.
 func readJSON(w http.ResponseWriter, r *http.Request) (*fields, error) {
+	v, err := readBody(w, r, false)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, errValidation("body must be object")
+	}
+	return &fields{at: "body", m: m}, nil
+}
+
+// checkUnusedBody refuses a body that is said to be JSON and is none, where a
+// body says nothing.
+func (c *call) checkUnusedBody(mayBeEmpty bool) error {
+	_, err := readBody(c.w, c.r, mayBeEmpty)
+	return err
+}
+
+// readBody reads a body that may be JSON: nil is one of another type.
+func readBody(w http.ResponseWriter, r *http.Request, mayBeEmpty bool) (any, error) {
 	raw, err := httpx.ReadBody(w, r, maxJSONBody)
 	if err != nil {
 		return nil, err
 	}
-	notObject := errValidation("body must be object")
-	header := r.Header.Get("Content-Type")
-	if header == "" && len(raw) == 0 {
-		return nil, notObject
+	header := r.Header.Values("Content-Type")
+	if len(header) == 0 {
+		return nil, nil
 	}
-	kind, _, err := mime.ParseMediaType(header)
+	if !looksLikeType(header[0]) {
+		return nil, errContentType()
+	}
+	kind, _, _ := strings.Cut(header[0], ";")
 	switch {
-	case err != nil && kind == "":
-		return nil, errContentType()
-	case kind == "text/plain":
-		return nil, notObject
-	case kind != "application/json":
-		return nil, errContentType()
+	case !strings.EqualFold(strings.TrimSpace(kind), "application/json"):
+		return nil, nil
+	case len(raw) == 0 && mayBeEmpty:
+		return nil, nil
 	case len(raw) == 0:
 		return nil, errBody("Body cannot be empty when content-type is set to 'application/json'")
+	case r.ContentLength >= 0 && !utf8.Valid(raw): // what is no text is replaced, and that has another length
+		return nil, errBody("Request body size did not match Content-Length")
 	}
 	var v any
-	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
 	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
+	if err := dec.Decode(&v); err != nil || poisoned(v) {
 		return nil, errNotJSON()
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errNotJSON()
 	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, notObject
+	return v, nil
+}
+
+// poisoned reports whether a document names what JavaScript would take for an
+// object's prototype: it is refused like one that does not parse.
+func poisoned(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, poisoned)
+	case map[string]any:
+		for name, value := range v {
+			inner, _ := value.(map[string]any)
+			if _, has := inner["prototype"]; name == "__proto__" || name == "constructor" && has || poisoned(value) {
+				return true
+			}
+		}
 	}
-	return &fields{at: "body", m: m}, nil
+	return false
 }
 
 func errBody(message string) *Error {
@@ -72,6 +108,29 @@ func errBody(message string) *Error {
 
 func errNotJSON() *Error {
 	return errBody("Body is not valid JSON but content-type is set to 'application/json'")
+}
+
+// parseQuery reads a query string. Only & separates its values, and what is no
+// escape is left as it is.
+func parseQuery(raw string) url.Values {
+	q := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescape(name)
+		q[name] = append(q[name], unescape(value))
+	}
+	return q
+}
+
+func unescape(s string) string {
+	s = strings.ReplaceAll(s, "+", " ")
+	if text, err := url.PathUnescape(s); err == nil && utf8.ValidString(text) {
+		return text
+	}
+	return s
 }
 
 // readQuery takes the query string as fields.
@@ -244,11 +303,11 @@ func (f *fields) boolean(name string, def bool) bool {
 	return def
 }
 
-// texts is a list of strings; a single value is a list of one. The list is nil
-// when it is missing or null.
+// texts is a list of strings; a single value, null too, is a list of one. The
+// list is nil when it is missing.
 func (f *fields) texts(name string) []string {
 	v, ok := f.m[name]
-	if !ok || v == nil {
+	if !ok {
 		return nil
 	}
 	list, ok := v.([]any)
