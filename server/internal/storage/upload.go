@@ -258,8 +258,8 @@ func (c *call) findLimits() (bucketLimits, error) {
 
 // findLimitsAndTry is findLimits and mayWrite, whose error is refused.
 func (c *call) findLimitsAndTry(s *session.Settings, n newRow, upsert bool) (b bucketLimits, refused, err error) {
-	if !storable(c.bucket) {
-		return b, nil, errNoSuchBucket()
+	if err := checkBucketName(c.bucket); err != nil {
+		return b, nil, err
 	}
 	trial := n.trial(upsert)
 	trial.As = s
