@@ -39,11 +39,14 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"gone":      gone,
 	"http":      request,
 	"keys":      keys,
+	"logfields": logFields,
 	"mode":      mode,
 	"occupy":    occupy,
 	"ownpid":    ownPID,
 	"readonly":  readOnly,
+	"setenv":    setEnv,
 	"signal":    sendSignal,
+	"snippet":   snippet,
 	"sql":       query,
 }
 
@@ -59,6 +62,7 @@ func setup(env *testscript.Env) error {
 		env.Setenv("MAIL_"+name, strconv.Itoa(port+20000))
 		env.Setenv("URL"+strings.TrimPrefix(name, "PORT"), fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
+	env.Setenv("PG_DUMP_MAJOR", pgDumpMajor())
 	if cache, err := os.UserCacheDir(); err == nil {
 		env.Setenv("XDG_CACHE_HOME", cache)
 	}

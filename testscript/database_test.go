@@ -6,11 +6,17 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/suparust/suparust/server/pg"
 )
 
 // address is the argument itself, or what stands in the file that it names.
@@ -70,3 +76,24 @@ func closed(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
+
+// pgDumpMajor is the major version of a pg_dump whose PostgreSQL is installed beside it, "" when there is none that the
+// server runs.
+var pgDumpMajor = sync.OnceValue(func() string {
+	out, err := exec.Command("pg_dump", "--version").Output()
+	version := regexp.MustCompile(`\d+`).FindString(string(out))
+	major, convErr := strconv.Atoi(version)
+	if err != nil || convErr != nil || major < pg.MinMajor || major > pg.MaxMajor {
+		return ""
+	}
+	beside, err := exec.Command("pg_config", "--bindir").Output()
+	if err != nil {
+		beside = []byte("/usr/lib/postgresql/" + version + "/bin")
+	}
+	for _, dir := range []string{strings.TrimSpace(string(beside)), "/usr/lib/postgresql/" + version + "/bin"} {
+		if _, err := os.Stat(filepath.Join(dir, "postgres")); err == nil {
+			return version
+		}
+	}
+	return ""
+})

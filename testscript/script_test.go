@@ -30,10 +30,13 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds:                commands,
 		Condition: func(name string) (bool, error) {
-			if name != "root" {
-				return false, fmt.Errorf("unknown condition %s", name)
+			switch name {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "pg_dump":
+				return pgDumpMajor() != "", nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, fmt.Errorf("unknown condition %s", name)
 		},
 	})
 }
