@@ -25,7 +25,12 @@ type settings struct {
 	config  server.Config
 	environ *environ
 	base    string // where PID files are, and .env: the project's folder, else the working directory
+<<<<<<< HEAD
 	notes   []server.Note
+=======
+	notes   []string
+	project bool // there is a supabase/ folder
+>>>>>>> d8f6a22 (suparust keys shows, rotates and signs)
 }
 
 // settings reads the project, the environment and the flags, in this order: what comes later wins.
@@ -40,8 +45,13 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 	}
 	lookup := s.environ.lookup
 	if root != "" {
+<<<<<<< HEAD
 		warnings, err := s.config.LoadProject(root, lookup)
 		if err != nil {
+=======
+		s.project = true
+		if s.notes, err = s.config.LoadProject(root, lookup); err != nil {
+>>>>>>> d8f6a22 (suparust keys shows, rotates and signs)
 			return nil, usageError{err.Error()}
 		}
 		for _, text := range warnings {
