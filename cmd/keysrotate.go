@@ -147,7 +147,7 @@ func (s *settings) keyNames(setting string) []string {
 			continue
 		}
 		all := append([]string{k.Name}, k.Aliases...)
-		if s.project {
+		if s.own {
 			// the others are the app's there, often those of the hosted project
 			all = slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, "SUPARUST_") })
 		}

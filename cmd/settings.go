@@ -25,12 +25,8 @@ type settings struct {
 	config  server.Config
 	environ *environ
 	base    string // where PID files are, and .env: the project's folder, else the working directory
-<<<<<<< HEAD
 	notes   []server.Note
-=======
-	notes   []string
-	project bool // there is a supabase/ folder
->>>>>>> d8f6a22 (suparust keys shows, rotates and signs)
+	own     bool // names that other programs use, too, are the app's
 }
 
 // settings reads the project, the environment and the flags, in this order: what comes later wins.
@@ -45,18 +41,14 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 	}
 	lookup := s.environ.lookup
 	if root != "" {
-<<<<<<< HEAD
 		warnings, err := s.config.LoadProject(root, lookup)
 		if err != nil {
-=======
-		s.project = true
-		if s.notes, err = s.config.LoadProject(root, lookup); err != nil {
->>>>>>> d8f6a22 (suparust keys shows, rotates and signs)
 			return nil, usageError{err.Error()}
 		}
 		for _, text := range warnings {
 			s.notes = append(s.notes, server.Note{Level: slog.LevelWarn, Text: text})
 		}
+		s.own = !a.id.required()
 		lookup = s.environ.ownNames(a.id.required())
 	}
 	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
