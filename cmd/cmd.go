@@ -37,6 +37,7 @@ type commandLine struct {
 	Logs     logsCommand     `cmd:"" help:"Show the log of the server in the background."`
 	Exec     execCommand     `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
 	Keys     keysCommand     `cmd:"" help:"Show or replace the keys, or sign a token."`
+	DB       dbCommand       `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
 	Env      envCommand      `cmd:"" help:"Write environment files."`
 	Version  versionCommand  `cmd:"" help:"Show the versions of suparust and of its parts."`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -287,5 +288,19 @@ func BenchmarkApplyAgain(b *testing.B) {
 		if err := migrations.Apply(b.Context(), conn.Conn, migrations.Options{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestRoles: the list is what a fresh database has.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	names := migrations.Roles()
+	for _, name := range []string{"supabase_admin", "postgres", "anon", "pgbouncer"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("%s is missing in %q", name, names)
+		}
+	}
+	if len(names) != 16 {
+		t.Errorf("%d roles: %q", len(names), names)
 	}
 }

@@ -40,7 +40,7 @@ func LoadTemplate(ctx context.Context, c Config) (*pg.Template, error) {
 			open := func(ctx context.Context, user, db string) (*pgx.Conn, error) {
 				return pgx.Connect(ctx, dsn(user, db))
 			}
-			return c.build(ctx, src, open)
+			return c.build(ctx, src, open, c.templatePlatform())
 		},
 	})
 }
@@ -97,13 +97,13 @@ func (c *Config) platform() migrations.Options {
 }
 
 // build fills a fresh database.
-func (c *Config) build(ctx context.Context, src *project.Project, open project.OpenFunc) error {
+func (c *Config) build(ctx context.Context, src *project.Project, open project.OpenFunc, platform migrations.Options) error {
 	conn, err := open(ctx, bootstrapUser, databaseName)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := migrations.Apply(ctx, conn, c.templatePlatform()); err != nil {
+	if err := migrations.Apply(ctx, conn, platform); err != nil {
 		return fmt.Errorf("create the platform's objects: %w", err)
 	}
 	switch {

@@ -42,6 +42,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"logfields": logFields,
 	"mode":      mode,
 	"occupy":    occupy,
+	"replace":   replace,
 	"ownpid":    ownPID,
 	"readonly":  readOnly,
 	"setenv":    setEnv,
@@ -298,7 +299,8 @@ func waitGone(work string) string {
 	return left
 }
 
-// http METHOD URL [HEADER:VALUE…] [BODY] prints the status and the body; key:NAME sends the key that `keys` read under NAME.
+// http METHOD URL [key:NAME] [bearer:FILE] [header:NAME=VALUE] [BODY] prints the status and the body; key:NAME sends the key
+// that `keys` read under NAME, bearer:FILE then the token in a file.
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: http METHOD URL [key:NAME] [header:NAME=VALUE] [BODY]")
@@ -307,6 +309,8 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for _, arg := range args[2:] {
 		switch kind, value, _ := strings.Cut(arg, ":"); kind {
+		case "bearer":
+			req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(value)))
 		case "key":
 			req.Header.Set("apikey", ts.Getenv("SERVER_"+value))
 			req.Header.Set("Authorization", "Bearer "+ts.Getenv("SERVER_"+value))

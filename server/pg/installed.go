@@ -9,6 +9,21 @@ import (
 	"time"
 )
 
+// installedPatterns are where systems and packagers put the programs of a major version.
+var installedPatterns = []string{
+	"/usr/lib/postgresql/%d/bin",                       // Debian, Ubuntu
+	"/usr/pgsql-%d/bin",                                // PGDG on Red Hat
+	"/usr/libexec/postgresql%d",                        // Alpine
+	"/usr/lib/postgresql%d/bin",                        // SUSE
+	"/opt/homebrew/opt/postgresql@%d/bin",              // Homebrew on Apple silicon
+	"/usr/local/opt/postgresql@%d/bin",                 // Homebrew on Intel
+	"/home/linuxbrew/.linuxbrew/opt/postgresql@%d/bin", // Homebrew on Linux
+	"/Applications/Postgres.app/Contents/Versions/%d/bin",
+	"/opt/local/lib/postgresql%d/bin", // MacPorts
+	"/Library/PostgreSQL/%d/bin",
+	`C:\Program Files\PostgreSQL\%d\bin`,
+}
+
 // installedDirs lists the bin directories where an installation of the major version may be, best first. The ones at the
 // end hold whatever version they hold.
 func installedDirs(major int) []string {
@@ -24,19 +39,7 @@ func installedDirs(major int) []string {
 		}
 		dirs = append(dirs, dir)
 	}
-	for _, pattern := range []string{
-		"/usr/lib/postgresql/%d/bin",                       // Debian, Ubuntu
-		"/usr/pgsql-%d/bin",                                // PGDG on Red Hat
-		"/usr/libexec/postgresql%d",                        // Alpine
-		"/usr/lib/postgresql%d/bin",                        // SUSE
-		"/opt/homebrew/opt/postgresql@%d/bin",              // Homebrew on Apple silicon
-		"/usr/local/opt/postgresql@%d/bin",                 // Homebrew on Intel
-		"/home/linuxbrew/.linuxbrew/opt/postgresql@%d/bin", // Homebrew on Linux
-		"/Applications/Postgres.app/Contents/Versions/%d/bin",
-		"/opt/local/lib/postgresql%d/bin", // MacPorts
-		"/Library/PostgreSQL/%d/bin",
-		`C:\Program Files\PostgreSQL\%d\bin`,
-	} {
+	for _, pattern := range installedPatterns {
 		add(fmt.Sprintf(pattern, major))
 	}
 	if path, err := exec.LookPath("pg_config"); err == nil {

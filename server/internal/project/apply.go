@@ -2,8 +2,6 @@ package project
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -70,6 +68,7 @@ type applier struct {
 	project *Project
 	conn    *pgx.Conn
 	log     *slog.Logger
+	all     bool // migrations that come before the last applied one apply, too
 }
 
 // lock waits for other appliers. It polls: a session that waits inside PostgreSQL would hold up CREATE INDEX
@@ -149,11 +148,7 @@ func (a *applier) migrate(ctx context.Context) error {
 	if len(a.project.Migrations) == 0 {
 		return nil // also when db.migrations.enabled is false: nothing to compare with
 	}
-	applied, err := a.applied(ctx)
-	if err != nil {
-		return err
-	}
-	pending, err := pendingMigrations(a.project.Migrations, applied)
+	pending, err := a.pending(ctx)
 	if err != nil || len(pending) == 0 {
 		return err
 	}
@@ -176,6 +171,15 @@ func (a *applier) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// pending are the migrations that the history does not have.
+func (a *applier) pending(ctx context.Context) ([]Migration, error) {
+	applied, err := a.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pendingMigrations(a.project.Migrations, applied, a.all)
 }
 
 // record makes the history row of a migration, with its statements as they were sent.
@@ -205,8 +209,8 @@ func (a *applier) applied(ctx context.Context) ([]string, error) {
 	return a.strings(ctx, "migration history", "select version from supabase_migrations.schema_migrations order by version collate \"C\"")
 }
 
-// pendingMigrations returns the migrations after the last applied one.
-func pendingMigrations(local []Migration, applied []string) ([]Migration, error) {
+// pendingMigrations returns the migrations after the last applied one, with all also those before it that are missing.
+func pendingMigrations(local []Migration, applied []string, all bool) ([]Migration, error) {
 	at := make(map[string]int, len(local))
 	for i, m := range local {
 		at[m.Version] = i
@@ -226,6 +230,9 @@ func pendingMigrations(local []Migration, applied []string) ([]Migration, error)
 		return nil, fmt.Errorf("the database has applied %s, but the project has no such file; restore the files, or reset the database, or remove the rows: delete from supabase_migrations.schema_migrations where version in ('%s')",
 			plural(len(missing), "migration", missing), strings.Join(missing, "', '"))
 	}
+	if all {
+		return slices.DeleteFunc(slices.Clone(local), func(m Migration) bool { return done[m.Version] }), nil
+	}
 	var late []string
 	for _, m := range local[:last+1] {
 		if !done[m.Version] {
@@ -233,7 +240,7 @@ func pendingMigrations(local []Migration, applied []string) ([]Migration, error)
 		}
 	}
 	if len(late) > 0 {
-		return nil, fmt.Errorf("%s would apply before the last applied one, %s; rename it to a later version, or reset the database",
+		return nil, fmt.Errorf("%s would apply before the last applied one, %s; rename it to a later version, or reset the database with `suparust db reset`, or apply it now with `suparust db push --include-all`",
 			plural(len(late), "new migration", late), local[last].Path)
 	}
 	return local[last+1:], nil
@@ -259,8 +266,7 @@ func (a *applier) seed(ctx context.Context) error {
 	}
 	for i := range a.project.Seeds {
 		f := &a.project.Seeds[i]
-		sum := sha256.Sum256([]byte(f.text))
-		hash := hex.EncodeToString(sum[:])
+		hash := f.hash()
 		var old string
 		err := a.queryRow(ctx, "select hash from supabase_migrations.seed_files where path = $1", f.Path).Scan(&old)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -396,7 +396,7 @@ func TestPendingMigrations(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			pending, err := pendingMigrations(tt.local, tt.applied)
+			pending, err := pendingMigrations(tt.local, tt.applied, false)
 			var got []string
 			for _, m := range pending {
 				got = append(got, m.Path)
