@@ -89,7 +89,7 @@ func Main(args []string, stdio Stdio, environ []string) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &parse):
-		fmt.Fprintf(stdio.Err, "suparust: %s\nRun `suparust --help` for the commands and their flags.\n", err)
+		fmt.Fprintf(stdio.Err, "suparust: %s\nRun `suparust%s --help` for the commands and their flags.\n", explain(parse), commandPath(parse.Context))
 		return exitUsage
 	}
 	fmt.Fprintf(stdio.Err, "suparust: %s\n", strings.TrimRight(err.Error(), "\n"))
