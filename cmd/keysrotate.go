@@ -113,7 +113,7 @@ func (s *settings) rotated(keys server.Keys) (string, error) {
 	} {
 		found := false
 		for _, name := range s.keyNames(k.setting) {
-			if s.environ.process[name] != "" {
+			if s.environ.process[name] != "" && (!s.project || strings.HasPrefix(name, "SUPARUST_")) {
 				return "", fmt.Errorf("%s is set in the environment, which wins over %s: unset it there, then run `suparust keys rotate` again", name, s.environ.path)
 			}
 			old, ok := s.environ.file[name]

@@ -26,6 +26,7 @@ type settings struct {
 	environ *environ
 	base    string // where PID files are, and .env: the project's folder, else the working directory
 	notes   []server.Note
+	project bool // there is a supabase/ folder
 	own     bool // names that other programs use, too, are the app's
 }
 
@@ -48,7 +49,7 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		for _, text := range warnings {
 			s.notes = append(s.notes, server.Note{Level: slog.LevelWarn, Text: text})
 		}
-		s.own = !a.id.required()
+		s.project, s.own = true, !a.id.required()
 		lookup = s.environ.ownNames(a.id.required())
 	}
 	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
