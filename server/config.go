@@ -92,6 +92,9 @@ type Config struct {
 	// HTTP is the way to everyone whom the server asks by HTTP: hooks, sign-in
 	// providers, captcha, senders of texts. nil is the network.
 	HTTP http.RoundTripper
+	// Trace is told of every request that has ended, with the statements it
+	// sent to the database; nil is not.
+	Trace func(RequestRecord)
 
 	project *project.Project
 }

@@ -239,7 +239,7 @@ func (d *database) openPools(c *Config) error {
 // sessions is what the pools have in common.
 func (c *Config) sessions() session.Config {
 	return session.Config{MaxConns: c.Database.MaxConns, AcquireTimeout: c.Database.AcquireTimeout,
-		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Logger: c.Logger}
+		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Trace: c.tracer(), Logger: c.Logger}
 }
 
 // listenConn opens a connection that stays, to hear of notifications.

@@ -78,7 +78,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if err := s.seedObjects(ctx); err != nil {
 		return nil, err
 	}
-	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Logger: s.cfg.Logger.With("target", "http")})
+	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Trace: s.cfg.Trace, Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(s.withControl(mux)), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -232,6 +233,7 @@ func childFails(t *testing.T) {
 	ann := s.CreateUser(t, "ann@example.com")
 	s.ClientAs(ann).Get(t, "/rest/v1/rpc/boom").WantStatus(t, http.StatusBadRequest)
 	s.ServiceClient().Get(t, "/rest/v1/missing").WantStatus(t, http.StatusNotFound)
+	s.ServiceClient().Get(t, "/auth/v1/admin/users?page=2&apikey="+s.ServiceKey).WantStatus(t, http.StatusOK)
 	var r childReport
 	r.add(s)
 	r.Secrets = append(r.Secrets, ann.AccessToken, ann.RefreshToken, suparusttest.Password)
@@ -275,7 +277,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 // TestEvidence reads what a failed test shows.
 func TestEvidence(t *testing.T) {
 	t.Parallel()
-	c := startChild(t, "evidence", childOptions{dir: homeFor(t, nil)})
+	home := homeFor(t, nil)
+	c := startChild(t, "evidence", childOptions{dir: home, args: []string{"-test.artifacts", "-test.outputdir=" + home}})
 	r := c.report(t)
 	c.proceed(t)
 	if err := c.cmd.Wait(); err == nil {
@@ -287,10 +290,27 @@ func TestEvidence(t *testing.T) {
 		"run with -suparust.keep to look into its database: psql \"" + r.DatabaseURLs[0] + `"`,
 		"suparust: the server's last log lines:", "/rpc/boom", "status=404",
 		"suparust: PostgreSQL's last log lines:", "the cause of it all",
+		"suparust: the last requests", "GET /rest/v1/rpc/boom as authenticated: 400", `select "public"."boom"()`,
+		"GET /rest/v1/missing as service_role: 404", "GET /auth/v1/admin/users?page=2&apikey=… as service_role: 200", "from auth.users",
 	} {
 		if !strings.Contains(said, part) {
 			t.Errorf("the output lacks %q", part)
 		}
+	}
+	var kept []string
+	err := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if strings.HasPrefix(d.Name(), "suparust-") && !d.IsDir() {
+			kept = append(kept, d.Name())
+			text, err := os.ReadFile(path)
+			if err != nil || len(text) == 0 {
+				t.Errorf("%s is empty, %v", path, err)
+			}
+			said += string(text)
+		}
+		return err
+	})
+	if slices.Sort(kept); err != nil || !slices.Equal(kept, []string{"suparust-postgres.log", "suparust-requests.txt", "suparust-server.log"}) {
+		t.Errorf("the artifacts are %q, %v", kept, err)
 	}
 	for i, secret := range r.Secrets {
 		if strings.Contains(said, secret) {
@@ -302,7 +322,13 @@ func TestEvidence(t *testing.T) {
 // TestKeep looks into the database of a failed test, then lets it end.
 func TestKeep(t *testing.T) {
 	t.Parallel()
-	c := startChild(t, "evidence", childOptions{dir: homeFor(t, nil), args: []string{"-suparust.keep"}})
+	for what, flag := range map[string]string{"evidence": "-suparust.keep", "pass": "-suparust.serve"} {
+		t.Run(flag, func(t *testing.T) { t.Parallel(); keeps(t, what, flag) })
+	}
+}
+
+func keeps(t *testing.T, what, flag string) {
+	c := startChild(t, what, childOptions{dir: homeFor(t, nil), args: []string{flag}})
 	r := c.report(t)
 	left := inspect(t, r)
 	c.proceed(t)
@@ -324,7 +350,7 @@ func TestKeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := c.cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+	if err := c.cmd.Wait(); what != "pass" && (!errors.As(err, &exit) || exit.ExitCode() != 1) || what == "pass" && err != nil {
 		t.Errorf("the child ended with %v", err)
 	}
 	eventually(t, patience, left.check)

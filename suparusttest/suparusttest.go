@@ -13,18 +13,17 @@
 // content of the project, and keeps it in a cache; every further one is a copy
 // of it in memory. While a test runs, the next ones' databases are made ready.
 //
-// On failure the test's log shows the server's URL, the psql command and the
-// end of the logs. Run one package with -suparust.keep to find the database
-// still there: the test waits for Ctrl-C before it ends.
+// On failure the test's log shows the server's URL, the psql command, the last
+// requests with their SQL and the end of the logs; go test -artifacts keeps them
+// as files. Run one package with -suparust.keep to find the database of a failed
+// test still there, with -suparust.serve that of every test: it waits for Ctrl-C
+// before it ends.
 package suparusttest
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
-	"os"
-	"os/signal"
 	"sync"
 	"testing"
 	"time"
@@ -35,8 +34,6 @@ import (
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/server/pg"
 )
-
-var keep = flag.Bool("suparust.keep", false, "when a test fails, keep its server up until Ctrl-C")
 
 // shutdownTimeout is how long requests under way may take at the end.
 const shutdownTimeout = 5 * time.Second
@@ -61,12 +58,14 @@ type Server struct {
 	// Mail holds every message the server has sent.
 	Mail *Mailbox
 
-	srv  *server.Server // nil when it runs elsewhere
-	log  *logTail
-	once sync.Once
-	mu   sync.Mutex
-	pool *pgxpool.Pool
-	http *http.Transport // of every client, closed at the end
+	srv *server.Server // nil when it runs elsewhere
+	// requests are the last ones; nil when the server runs elsewhere
+	requests *requests
+	log      *logTail
+	once     sync.Once
+	mu       sync.Mutex
+	pool     *pgxpool.Pool
+	http     *http.Transport // of every client, closed at the end
 	// loaded are the rows of the fixtures that were loaded
 	loaded *fixtures.Loaded
 	now    func() time.Time
@@ -99,6 +98,10 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	last := &requests{}
+	if cfg.Trace == nil {
+		cfg.Trace = last.note
+	}
 	if pooled(cfg) {
 		var refill func()
 		if cfg.Cluster, refill, err = takeCluster(ctx, cfg); err != nil {
@@ -117,7 +120,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
-		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, log: log, Clock: srv.Clock(), now: srv.Clock().Now,
+		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, requests: last, log: log, Clock: srv.Clock(), now: srv.Clock().Now,
 		http: &http.Transport{MaxIdleConnsPerHost: 64},
 	}, nil
 }
@@ -135,6 +138,9 @@ func joinStop(err error, c *pg.Cluster) error {
 // stop ends the server; a failed test gets the evidence first.
 func (s *Server) stop(tb testing.TB) {
 	s.once.Do(func() {
+		if *serve {
+			s.waitForInterrupt(tb, "has ended and its server is kept up")
+		}
 		if tb.Failed() {
 			s.report(tb)
 		}
@@ -151,36 +157,4 @@ func (s *Server) stop(tb testing.TB) {
 			tb.Errorf("suparusttest: stop the server: %v", err)
 		}
 	})
-}
-
-// report writes what helps to understand a failure to the test's log.
-func (s *Server) report(tb testing.TB) {
-	out := tb.Output()
-	fmt.Fprintf(out, "suparust: the server of this test was %s\n", s.URL)
-	if *keep {
-		s.waitForInterrupt(tb)
-	} else {
-		fmt.Fprintf(out, "suparust: run with -suparust.keep to look into its database: psql %q\n", s.DatabaseURL)
-	}
-	if tail := s.log.String(); tail != "" {
-		fmt.Fprintf(out, "suparust: the server's last log lines:\n%s", tail)
-	}
-	if s.srv == nil {
-		return
-	}
-	if c := s.srv.Cluster(); c != nil {
-		if tail := c.LogTail(20); tail != "" {
-			fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
-		}
-	}
-}
-
-// waitForInterrupt keeps the server of a failed test up. It tells so on
-// standard error, for a test's own output shows when the test has ended.
-func (s *Server) waitForInterrupt(tb testing.TB) {
-	fmt.Fprintf(os.Stderr, "suparust: %s has failed and its server is kept up at %s\nsuparust: connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n",
-		tb.Name(), s.URL, s.DatabaseURL, s.AnonKey)
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer cancel()
-	<-ctx.Done()
 }

@@ -32,7 +32,10 @@ type Config struct {
 	// NeedsKey tells which requests are refused without one of the API keys;
 	// nil lets all pass, as the platform's local stack does.
 	NeedsKey func(*http.Request) bool
-	Logger   *slog.Logger // nil discards
+	// Trace is told of every request that has ended, with what it asked of the
+	// database (see NoteSQL); nil is not.
+	Trace  func(Record)
+	Logger *slog.Logger // nil discards
 }
 
 // Gateway wraps the handlers of all dialects.
@@ -42,6 +45,7 @@ type Gateway struct {
 	origins  func(*http.Request) []string
 	plain    func(*http.Request) bool
 	needsKey func(*http.Request) bool
+	trace    func(Record)
 	log      *slog.Logger
 }
 
@@ -50,7 +54,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, needsKey: c.NeedsKey, log: c.Logger}
+	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, needsKey: c.NeedsKey, trace: c.Trace, log: c.Logger}
 	g.SetKeys(c.Keys)
 	return g
 }
@@ -66,11 +70,15 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 		path := r.URL.Path
 		x := &exchange{statusWriter: statusWriter{ResponseWriter: w}, id: id, ids: [1]string{id}}
 		sw := &x.statusWriter
+		if g.trace != nil {
+			x.trace = &trace{}
+		}
 		sw.Header()["X-Request-Id"] = x.ids[:]
 		defer func() {
 			p := recover()
 			if p == http.ErrAbortHandler { //nolint:errorlint // the documented sentinel is compared by identity
 				g.access(r, id, path, sw, time.Since(start))
+				g.record(r, path, x, start)
 				panic(p)
 			}
 			if p != nil {
@@ -82,6 +90,7 @@ func (g *Gateway) Wrap(next http.Handler) http.Handler {
 				writePanic(sw)
 			}
 			g.access(r, id, path, sw, time.Since(start))
+			g.record(r, path, x, start)
 		}()
 		if g.writeCORS(sw.Header(), r) && isPreflight(r) {
 			g.answerPreflight(sw, r)
@@ -119,6 +128,7 @@ type exchange struct {
 	id          string
 	ids         [1]string // the value of the header
 	credentials Credentials
+	trace       *trace // nil where requests are not traced
 }
 
 type exchangeKey struct{}

@@ -90,6 +90,7 @@ func staleStatement(err error) bool {
 }
 
 func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
+	c.db.traced(ctx, stmts)
 	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p, wanted: make([]int, 0, len(stmts))}
 	if o.Isolation != "" {

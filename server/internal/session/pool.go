@@ -41,7 +41,10 @@ type Config struct {
 	// MaxMessage bounds what one row may bring, in bytes; 0 means 256 MiB. A
 	// larger one costs the connection and is a *pgproto3.ExceededMaxBodyLenErr.
 	MaxMessage int
-	Logger     *slog.Logger
+	// Trace is told of every statement, but not of the settings of a caller,
+	// nor of the transactions of the First connection; nil is not.
+	Trace  Tracer
+	Logger *slog.Logger
 }
 
 // ErrPoolTimeout says that no connection became free in time.
@@ -65,6 +68,7 @@ type DB struct {
 	timeout time.Duration
 	maxMsg  int
 	log     *slog.Logger
+	trace   Tracer
 	slots   chan struct{} // one token per connection that may be in use
 	limits  lifeLimits
 
@@ -98,7 +102,10 @@ func New(c Config) *DB {
 	cfg.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: 2 * time.Second}
 	}
-	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, maxMsg: c.MaxMessage, log: c.Logger, slots: make(chan struct{}, c.MaxConns),
+	if c.Trace != nil {
+		cfg.Tracer = c.Trace
+	}
+	db := &DB{cfg: cfg, timeout: c.AcquireTimeout, maxMsg: c.MaxMessage, log: c.Logger, trace: c.Trace, slots: make(chan struct{}, c.MaxConns),
 		limits: lifeLimits{idle: c.MaxIdle, age: c.MaxLifetime}}
 	if c.First != nil {
 		db.idle = append(db.idle, db.newConn(c.First))

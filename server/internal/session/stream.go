@@ -36,6 +36,7 @@ func (db *DB) Stream(ctx context.Context, s *Settings, o Options, stmts []Statem
 func (c *conn) stream(ctx context.Context, s *Settings, o Options, stmts []Statement, row func([][]byte, []Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.db.traced(ctx, stmts)
 	p := c.start(ctx)
 	r := streamReader{reader: reader{conn: c, pipeline: p}, cancel: cancel, row: row}
 	if o.Isolation != "" {

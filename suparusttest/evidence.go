@@ -1,0 +1,133 @@
+package suparusttest
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/suparust/suparust/server"
+)
+
+var (
+	keep  = flag.Bool("suparust.keep", false, "when a test fails, keep its server up until Ctrl-C")
+	serve = flag.Bool("suparust.serve", false, "keep the server of every test up until Ctrl-C when the test has ended, to look at it")
+)
+
+// Bounds of what is shown of a failed test.
+const (
+	keptRequests = 20
+	shownSQL     = 400 // bytes of a statement
+)
+
+// requests keeps the last requests of a server.
+type requests struct {
+	mu   sync.Mutex
+	list []server.RequestRecord // a ring once it is full
+	next int
+}
+
+func (q *requests) note(r server.RequestRecord) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.list) < keptRequests {
+		q.list = append(q.list, r)
+		return
+	}
+	q.list[q.next] = r
+	q.next = (q.next + 1) % keptRequests
+}
+
+// write shows the requests, the oldest first, each with its statements cut at
+// so many bytes; 0 does not cut them.
+func (q *requests) write(w io.Writer, cut int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.list {
+		r := q.list[(q.next+i)%len(q.list)]
+		role := r.Role
+		if role == "" {
+			role = "nobody"
+		}
+		fmt.Fprintf(w, "  %s %s %s as %s: %d, %d bytes, %.1f ms\n", r.ID, r.Method, r.Target, role, r.Status, r.Bytes, float64(r.Duration.Microseconds())/1000)
+		for _, sql := range r.SQL {
+			sql = strings.Join(strings.Fields(sql), " ")
+			if cut > 0 && len(sql) > cut {
+				sql = strings.ToValidUTF8(sql[:cut], "") + " …"
+			}
+			fmt.Fprintf(w, "      %s\n", sql)
+		}
+	}
+}
+
+// report writes what helps to understand a failure to the test's log, and as
+// files to its artifacts where those are asked for.
+func (s *Server) report(tb testing.TB) {
+	out := tb.Output()
+	fmt.Fprintf(out, "suparust: the server of this test was %s\n", s.URL)
+	switch {
+	case *serve: // the server is still up
+	case *keep:
+		s.waitForInterrupt(tb, "has failed and its server is kept up")
+	default:
+		fmt.Fprintf(out, "suparust: run with -suparust.keep to look into its database: psql %q\n", s.DatabaseURL)
+	}
+	files := map[string]string{}
+	if s.requests != nil && len(s.requests.list) > 0 {
+		fmt.Fprint(out, "suparust: the last requests, each with its req_id and its SQL:\n")
+		s.requests.write(out, shownSQL)
+		var whole strings.Builder
+		s.requests.write(&whole, 0)
+		files["requests.txt"] = whole.String()
+	}
+	if tail := s.log.String(); tail != "" {
+		fmt.Fprintf(out, "suparust: the server's last log lines:\n%s", tail)
+		files["server.log"] = tail
+	}
+	if s.srv != nil && s.srv.Cluster() != nil {
+		if tail := s.srv.Cluster().LogTail(20); tail != "" {
+			fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
+			files["postgres.log"] = s.srv.Cluster().LogTail(2000) + "\n"
+		}
+	}
+	writeArtifacts(tb, files)
+}
+
+// writeArtifacts puts files where `go test -artifacts` keeps them.
+func writeArtifacts(tb testing.TB, files map[string]string) {
+	asked := flag.Lookup("test.artifacts")
+	if asked == nil || asked.Value.String() != "true" || len(files) == 0 {
+		return
+	}
+	dir := tb.ArtifactDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, "suparust-"+name), []byte(text), 0o600); err != nil {
+			fmt.Fprintf(tb.Output(), "suparust: keep the artifact %s: %v\n", name, err)
+		}
+	}
+}
+
+// interrupted says that somebody has pressed Ctrl-C: they have seen enough of
+// every server.
+var interrupted atomic.Bool
+
+// waitForInterrupt keeps the server of a test up. It tells so on standard
+// error, for a test's own output shows when the test has ended.
+func (s *Server) waitForInterrupt(tb testing.TB, why string) {
+	if interrupted.Load() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "suparust: %s %s at %s\nsuparust: connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n",
+		tb.Name(), why, s.URL, s.DatabaseURL, s.AnonKey)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	<-ctx.Done()
+	interrupted.Store(true)
+}
