@@ -1,10 +1,12 @@
 package auth_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/auth/oauth"
@@ -121,5 +123,42 @@ func TestPhoneFactorRow(t *testing.T) {
 	f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "phone", "phone": "15550001"}).ok(t, 200)
 	if got := f.value(t, `select count(*) from auth.mfa_factors where secret = ''`); got != "1" {
 		t.Error("the secret is null")
+	}
+}
+
+// A nonce counts before anything is said about the password, and for one change.
+//
+//covers:auth 104
+func TestNonceComesFirst(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) {
+		c.Password.RequireReauthentication, c.Password.RequireCurrent, c.JWTExpiry = true, true, 100*time.Hour
+	})
+	u := f.signUp(t, "first@example.com")
+	f.clock.advance(25 * time.Hour)
+	f.as(t, u, "GET", "/reauthenticate", nil).ok(t, 200)
+	code := codeIn(t, f.mailFor(t, u.email))
+	put := func(password, current, nonce string) *response {
+		return f.as(t, u, "PUT", "/user", map[string]any{"password": password, "current_password": current, "nonce": nonce})
+	}
+	for _, current := range []string{u.password, "a wrong one", ""} {
+		put(u.password, current, "x"+code).refused(t, 422, "reauthentication_not_valid", "Nonce has expired or is invalid")
+	}
+	put("another one", "a wrong one", code).refused(t, 400, "current_password_invalid", "Current password required when setting new password.")
+
+	var wg sync.WaitGroup
+	answers := make([]*response, 6)
+	for i := range answers {
+		wg.Go(func() { answers[i] = put(fmt.Sprint("new password ", i), u.password, code) })
+	}
+	wg.Wait()
+	changed := 0
+	for _, r := range answers {
+		if r.status == 200 {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("%d changes by one nonce", changed)
 	}
 }

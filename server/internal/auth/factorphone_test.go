@@ -198,7 +198,7 @@ func withTwilio(t *testing.T, provider string) (*fixture, *twilio) {
 	f := start(t, func(c *auth.Config) {
 		withPhoneFactors(c)
 		c.MFA.Phone.MaxFrequency = -1
-		c.Phone.RequireConfirmation = true
+		c.Phone.RequireConfirmation, c.Password.RequireReauthentication = true, true
 		c.Phone.Service = auth.SMSConfig{Provider: provider, AccountSID: "AC1", AuthToken: "t", MessageServiceSID: "MG1", URL: srv.URL}
 	})
 	return f, service
@@ -256,6 +256,13 @@ func TestSMSVerifyService(t *testing.T) {
 	}
 	verify("222222").refused(t, 403, "otp_expired", "Token has expired or is invalid")
 	u := user{token: verify("111111").ok(t, 200).text("access_token")}
+	f.exec(t, "update auth.sessions set created_at = now() - interval '25 hours'")
+	f.as(t, u, "GET", "/reauthenticate", nil).ok(t, 200)
+	put := func(nonce string) *response {
+		return f.as(t, u, "PUT", "/user", map[string]any{"password": "another one", "nonce": nonce})
+	}
+	put("222222").refused(t, 403, "otp_expired", "Token has expired or is invalid")
+	put("111111").ok(t, 200)
 	path := "/factors/" + f.as(t, u, "POST", "/factors", map[string]any{"factor_type": "phone", "phone": "15550009"}).ok(t, 200).text("id")
 	id := f.as(t, u, "POST", path+"/challenge", nil).ok(t, 200).text("id")
 	attempt := func(code string) *response {

@@ -57,7 +57,7 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	var updated *User
 	err = h.inTx(r, func(tx *work) error {
 		if useNonce {
-			if err := tx.checkNonce(u, p.Nonce); err != nil {
+			if err := tx.useNonce(u); err != nil {
 				return err
 			}
 		}
@@ -178,6 +178,9 @@ func (h *Handler) newPassword(r *http.Request, c *caller, p updateParams) (hash 
 	if cfg.RequireReauthentication && (c.Session == nil || h.now().After(c.Session.CreatedAt.Add(reauthenticateAge))) {
 		if p.Nonce == "" {
 			return "", false, badRequest("reauthentication_needed", "Password update requires reauthentication")
+		}
+		if err := h.nonceFits(r.Context(), u, p.Nonce); err != nil {
+			return "", false, err
 		}
 		useNonce = true
 	}
