@@ -162,3 +162,23 @@ func TestNonceComesFirst(t *testing.T) {
 		t.Errorf("%d changes by one nonce", changed)
 	}
 }
+
+// A hook that answers with something else than an object has not agreed.
+//
+//covers:auth 156 157 159
+func TestHookAnswersAnObject(t *testing.T) {
+	t.Parallel()
+	f := withHookFunctions(t, nil, auth.HookBeforeUserCreated, auth.HookSendEmail)
+	u := f.signUp(t, "ann@example.com")
+	for _, odd := range []string{`[]`, `5`, `"x"`, `true`} {
+		f.answerHook(t, auth.HookBeforeUserCreated, odd)
+		f.post(t, "/signup", map[string]any{"email": "bob@example.com", "password": goodPassword}).
+			refused(t, 500, "unexpected_failure", "Error unmarshaling JSON output.")
+		f.answerHook(t, auth.HookSendEmail, odd)
+		f.post(t, "/recover", map[string]any{"email": u.email}).refused(t, 500, "unexpected_failure", "Error unmarshaling JSON output.")
+	}
+	for _, agreed := range []string{`{}`, `null`, `{"more": 1}`} {
+		f.answerHook(t, auth.HookSendEmail, agreed)
+		f.post(t, "/recover", map[string]any{"email": u.email}).ok(t, 200)
+	}
+}

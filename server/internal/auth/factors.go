@@ -218,7 +218,7 @@ func (h *Handler) challengeFactor(w http.ResponseWriter, r *http.Request) error 
 		}
 		if err := tx.exec("Database error creating challenge", `
 			insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, otp_code) values ($1, $2, $3, $4::text::inet, $5)`,
-			id, f.ID, tx.now, ip, nullable(code)); err != nil {
+			id, f.ID, tx.now, ip, code); err != nil {
 			return err
 		}
 		// the column is unique over all users, so two in the same instant must differ

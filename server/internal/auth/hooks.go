@@ -131,6 +131,8 @@ func (h *Handler) askWithin(ctx context.Context, tx *session.Tx, name string, in
 	if err == nil {
 		if refused := hook.Refusal(answer); refused != nil {
 			err = refused
+		} else if e := decodeAnswer(answer, &map[string]json.RawMessage{}); e != nil {
+			err = &hook.Error{Status: http.StatusInternalServerError, Code: codeUnexpected, Message: "Error unmarshaling JSON output.", Cause: e}
 		}
 	}
 	if err != nil {
