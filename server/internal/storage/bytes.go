@@ -15,8 +15,7 @@ func (c *call) removeBytes(versions ...string) {
 	if len(versions) == 0 {
 		return
 	}
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	if err := c.h.blobs.Remove(ctx, versions...); err != nil {
 		c.h.log.Warn("stored bytes that are no longer needed could not be removed; the next sweep will",
 			"req_id", gateway.RequestID(ctx), "error", err)

@@ -20,8 +20,6 @@ const (
 
 	statementTimeout = "30s"
 	lockTimeout      = "5s"
-	// finishTimeout bounds the end of a write whose client may be gone.
-	finishTimeout = time.Minute
 )
 
 // call is one request and who makes it.
@@ -203,12 +201,6 @@ func headersJSON(h http.Header) []byte {
 		return []byte("{}")
 	}
 	return b
-}
-
-// finishing is a context for the end of a write: the client's going away no
-// longer stops it.
-func (c *call) finishing() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(c.ctx()), finishTimeout)
 }
 
 // logDenied tells the log what the answer does not: who was refused what by

@@ -242,8 +242,7 @@ func moveColumns(t target, version string, owner *string) (string, []any) {
 
 // move gives the bytes their new version and then the row its new name.
 func (c *call) move(t target, version string) error {
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	const tries = 3
 	for try := 1; ; try++ {
 		source, err := c.findAs(c.asService(), t.bucket, t.source)

@@ -96,6 +96,7 @@ type Handler struct {
 	locks        uploadLocks
 	database     atomic.Pointer[string] // its installation's id, nil until asked for
 
+	finishes   finishes
 	background sync.WaitGroup
 	stop       context.CancelFunc
 }
@@ -177,6 +178,7 @@ func (h *Handler) Close() error {
 	if h.locks.shared != nil {
 		h.locks.shared.close()
 	}
+	h.finishes.close()
 	return errors.Join(h.uploads.Close(), h.blobs.Close())
 }
 

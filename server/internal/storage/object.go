@@ -142,8 +142,7 @@ func (c *call) write(n newRow, upsert bool, returning string, also ...session.St
 // the same is written again, which changes nothing where it was: the version
 // is the same. also are further statements of the same transaction.
 func (c *call) commit(n newRow, upsert bool, returning string, also ...session.Statement) (done row, undone bool, err error) {
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	stmts := make([]session.Statement, 1, 3+len(also))
 	stmts[0] = lockKey(n.bucket, n.key)
 	if upsert {

@@ -63,8 +63,7 @@ func (c *call) finish(u *resumed) (newRow, error) {
 // markDone notes that the object is there. Should that fail, completeAgain
 // finds it out.
 func (c *call) markDone(u *resumed) {
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	u.Done = true
 	if err := c.h.keepNote(ctx, u.version, &u.uploadNote); err != nil {
 		c.h.log.Warn("an upload is complete and could not be marked as such", "version", u.version, "error", err)
@@ -83,8 +82,7 @@ func (c *call) giveUp(u *resumed, undone bool, err error) error {
 
 // drop ends an upload and removes its bytes, those in the store as well.
 func (c *call) drop(u *resumed) error {
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	if u.Finished {
 		c.removeBytes(u.version)
 	}
@@ -117,8 +115,7 @@ func (c *call) completeAgain(u *resumed) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	known := []string{u.version}
 	if u.Upsert && u.Replaces != "" {
 		known = append(known, u.Replaces)

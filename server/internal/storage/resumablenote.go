@@ -183,8 +183,7 @@ func (t *tusCall) deleteUpload() error {
 	if u.whole() {
 		return errTusFinished
 	}
-	ctx, cancel := t.finishing()
-	defer cancel()
+	ctx := t.finishing()
 	if err := t.h.uploads.Discard(ctx, id.Version); err != nil {
 		return busy(err)
 	}

@@ -98,8 +98,7 @@ func (t *tusCall) nextPart(lock *uploadLock, u *resumed, g grant, replaces strin
 		u.Upsert, u.Owner, u.Replaces, changed = g.upsert, g.owner, replaces, true
 	}
 	if changed {
-		ctx, cancel := t.finishing()
-		defer cancel()
+		ctx := t.finishing()
 		if err := t.h.keepNote(ctx, u.version, &u.uploadNote); err != nil {
 			return err
 		}

@@ -181,8 +181,7 @@ func (c *call) storePart(number, length int64, put func(version string) (blob.In
 	if r == nil {
 		return nil, errTooLarge("object")
 	}
-	ctx, cancel := c.finishing()
-	defer cancel()
+	ctx := c.finishing()
 	part := &s3Part{id: uuid.NewString(), number: number}
 	info, err := put(part.id)
 	if err == nil {
