@@ -219,7 +219,7 @@ func BenchmarkHundredClusters(b *testing.B) {
 			if _, err := cl.TakeConn().Exec(context.Background(), "select count(*) from notes"); err != nil {
 				b.Error(err)
 			}
-			for _, pid := range append(childrenOf(cl.srv.pid), cl.srv.pid) {
+			for _, pid := range append(childrenOfThreads(cl.srv.pid), cl.srv.pid) {
 				pss += pssOf(pid)
 			}
 			files += diskUsage(cl.Dir())

@@ -20,7 +20,11 @@ type Config struct {
 	// LoadTemplate is called instead when Template is nil, and by a durable cluster only when its data directory is empty.
 	LoadTemplate func(ctx context.Context) (*Template, error)
 
-	// Binaries runs a durable cluster whose data directory exists already. Default: the template's.
+	// Snapshot, when set, is what an ephemeral cluster starts as, in the place of the template.
+	Snapshot *Snapshot
+
+	// Binaries runs a durable cluster whose data directory exists already, and one that starts from a snapshot. Default:
+	// the template's.
 	Binaries *Binaries
 
 	// DataDir is the directory of a durable cluster; "" makes an ephemeral one.
@@ -68,22 +72,33 @@ func orDiscard(l *slog.Logger) *slog.Logger {
 
 // Cluster is a running PostgreSQL server with its data directory.
 type Cluster struct {
-	srv      *server
 	dir      *runDir
 	bin      *Binaries
+	tmpl     *Template // an ephemeral cluster's
+	acct     account
 	dataDir  string
 	listen   string
 	durable  bool
 	logger   *slog.Logger
+	launch   launch       // how the server is started again
+	config   Config       // as it was started with
 	release  func() error // gives back what belongs to a durable data directory
-	mu       sync.Mutex
-	first    *pgx.Conn
 	stopOnce sync.Once
 	stopErr  error
+	exited   chan struct{}
+
+	op      sync.Mutex     // held by what stops the server or makes it stand still
+	base    *baseline      // what Reset goes back to; nil is what it started as
+	removal sync.WaitGroup // of data directories that were replaced
+
+	mu        sync.Mutex
+	srv       *server
+	replacing bool // srv ends to be followed by another
+	first     *pgx.Conn
 }
 
 // Port is the TCP port the server listens on; the unix socket's name carries the same number.
-func (c *Cluster) Port() int { return c.srv.port }
+func (c *Cluster) Port() int { return c.current().port }
 
 // SocketDir is the directory of the unix socket: use it as the host of a connection.
 func (c *Cluster) SocketDir() string { return c.dir.path }
@@ -100,7 +115,7 @@ func (c *Cluster) Binaries() *Binaries { return c.bin }
 // ConnConfig returns the settings of a connection over the unix socket, where no password is asked: the permissions of
 // the run directory are the guard.
 func (c *Cluster) ConnConfig(user, db string) (*pgx.ConnConfig, error) {
-	return socketConfig(c.dir.path, c.srv.port, user, db)
+	return socketConfig(c.dir.path, c.Port(), user, db)
 }
 
 // URL returns a connection URL over TCP, for people and their tools.
@@ -108,7 +123,7 @@ func (c *Cluster) URL(user, password, db string) string {
 	u := url.URL{
 		Scheme: "postgresql",
 		User:   url.UserPassword(user, password),
-		Host:   net.JoinHostPort(reachableHost(c.listen), strconv.Itoa(c.srv.port)),
+		Host:   net.JoinHostPort(reachableHost(c.listen), strconv.Itoa(c.Port())),
 		Path:   "/" + db,
 	}
 	return u.String()
@@ -136,7 +151,29 @@ func (c *Cluster) TakeConn() *pgx.Conn {
 }
 
 // LogTail returns the last lines of PostgreSQL's log.
-func (c *Cluster) LogTail(lines int) string { return tailLines(c.srv.logPath, lines) }
+func (c *Cluster) LogTail(lines int) string { return tailLines(c.current().logPath, lines) }
 
-// Exited is closed when the server process has ended, wanted or not.
-func (c *Cluster) Exited() <-chan struct{} { return c.srv.exited }
+// Exited is closed when the server process has ended, wanted or not, and none follows it.
+func (c *Cluster) Exited() <-chan struct{} { return c.exited }
+
+// current is the server that runs, or that ran last.
+func (c *Cluster) current() *server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.srv
+}
+
+// serve makes srv the cluster's server.
+func (c *Cluster) serve(srv *server) {
+	c.mu.Lock()
+	c.srv, c.replacing = srv, false
+	c.mu.Unlock()
+	go func() {
+		<-srv.exited
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.srv == srv && !c.replacing {
+			close(c.exited)
+		}
+	}()
+}

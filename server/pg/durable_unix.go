@@ -18,18 +18,17 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// A durable data directory is PostgreSQL's own, with two names of ours in it.
-const (
-	dataLockName = "suparust.lock" // held while a server of ours runs on it
-	dataPartName = ".suparust-new" // a creation that is not finished
-)
-
 // orphanLimit is how long a server whose owner died may take to end before a new one gives up.
 const orphanLimit = 90 * time.Second
 
 // DataDirMajor returns the major version of the data directory, 0 when there is none yet.
 func DataDirMajor(dir string) (int, error) {
 	v, err := dataVersion(dir)
+	for _, unfinished := range []string{restoreNow, restoreNext} { // a restore was interrupted
+		if err == nil && v == "" {
+			v, err = dataVersion(filepath.Join(dir, unfinished))
+		}
+	}
 	if err != nil || v == "" {
 		return 0, err
 	}
@@ -160,18 +159,20 @@ func (d *durable) start(ctx context.Context, c Config) (*Cluster, error) {
 	if err := os.WriteFile(filepath.Join(dir.path, durableName), []byte(d.path+"\n"), 0o600); err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
-	cl := &Cluster{dir: dir, bin: bin, dataDir: d.path, listen: c.ListenAddr, logger: c.Logger, durable: true, release: d.lock.Close}
-	cl.srv, err = launch{
+	cl := &Cluster{dir: dir, bin: bin, acct: d.acct, dataDir: d.path, listen: c.ListenAddr, logger: c.Logger, durable: true, config: c, release: d.lock.Close, exited: make(chan struct{})}
+	cl.launch = launch{
 		bin: bin, acct: d.acct, dataDir: d.path, sockDir: dir.path, logPath: logPath(c, dir),
 		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGINT,
 		starting: func(status string) {
 			c.Logger.Info("PostgreSQL is recovering its data, waiting for it", "status", status)
 		},
-	}.start(ctx)
+	}
+	srv, err := cl.launch.start(ctx)
 	if err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
-	if err := cl.connectFirst(ctx, c); err != nil {
+	cl.serve(srv)
+	if err := cl.connectFirst(ctx); err != nil {
 		return nil, errors.Join(err, cl.Stop())
 	}
 	return cl, nil
@@ -179,6 +180,9 @@ func (d *durable) start(ctx context.Context, c Config) (*Cluster, error) {
 
 // prepare makes sure that the directory holds a cluster that the binaries can run.
 func (d *durable) prepare(ctx context.Context, c Config) (*Binaries, error) {
+	if err := d.finishRestore(); err != nil {
+		return nil, err
+	}
 	major, err := DataDirMajor(d.path)
 	if err != nil {
 		return nil, err
@@ -259,7 +263,7 @@ func (d *durable) own() error {
 	return os.Chmod(d.path, 0o700)
 }
 
-// refuseForeign refuses a directory that holds something that is not ours.
+// refuseForeign refuses a directory that holds something that is not ours, nor of an unfinished creation from t.
 func (d *durable) refuseForeign(t *Template) error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
@@ -267,12 +271,14 @@ func (d *durable) refuseForeign(t *Template) error {
 	}
 	unfinished := exists(filepath.Join(d.path, dataPartName))
 	ours := map[string]bool{}
-	for _, name := range topNames(t.image) {
-		ours[name] = true
+	if t != nil {
+		for _, name := range topNames(t.image) {
+			ours[name] = true
+		}
 	}
 	for _, e := range entries {
 		switch name := e.Name(); {
-		case name == dataLockName, name == dataPartName, name == "lost+found":
+		case !isData(name):
 		case unfinished && ours[name]:
 		default:
 			return fmt.Errorf("the data directory %s holds files that are not a PostgreSQL database (%s): set SUPARUST_DB_DATA_DIR to an empty directory or to one that does not exist", d.path, name)
@@ -333,6 +339,7 @@ func (d *durable) awaitPredecessor(ctx context.Context) error {
 			return fmt.Errorf("a PostgreSQL that suparust did not start (process %d) runs on the data directory %s: stop it first", pf.pid, d.path)
 		}
 		d.log.Info("the server of an earlier process is still stopping, waiting for it", "pid", pf.pid)
+		thawTree(pf.pid) // it may have been left in the middle of a snapshot
 		_ = syscall.Kill(pf.pid, syscall.SIGINT)
 	}
 	deadline := time.NewTimer(orphanLimit)

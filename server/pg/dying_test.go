@@ -211,7 +211,7 @@ func TestWatchdogKilledToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	dogs := 0
-	for _, p := range childrenOf(c.cmd.Process.Pid) {
+	for _, p := range childrenOfThreads(c.cmd.Process.Pid) {
 		if cmdlineHas(p, "suparust-watchdog") {
 			dogs++
 			if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
@@ -246,7 +246,8 @@ func TestWatchdogKilledToo(t *testing.T) {
 	eventually(t, childPatience, func() error { return leftOf(r) })
 }
 
-func childrenOf(pid int) []int {
+// childrenOfThreads lists the children of all threads of a process.
+func childrenOfThreads(pid int) []int {
 	var found []int
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, s := range stats {

@@ -33,6 +33,9 @@ func Start(ctx context.Context, c Config) (*Cluster, error) {
 func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	if c.Snapshot != nil {
+		return startFromSnapshot(ctx, c)
+	}
 	tmpl, err := c.template(ctx)
 	if err != nil {
 		return nil, err
@@ -45,12 +48,11 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case startSlots <- struct{}{}:
-		defer func() { <-startSlots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	done, err := startSlot(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer done()
 	var cl *Cluster
 	err = onBases(tmpl.image, acct, c.Logger, func(base string) (err error) {
 		cl, err = startCloneOn(ctx, c, base, tmpl, acct, args)
@@ -59,10 +61,20 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cl.connectFirst(ctx, c); err != nil {
+	if err := cl.connectFirst(ctx); err != nil {
 		return nil, errors.Join(err, cl.Stop())
 	}
 	return cl, nil
+}
+
+// startSlot waits until few enough others start.
+func startSlot(ctx context.Context) (done func(), err error) {
+	select {
+	case startSlots <- struct{}{}:
+		return func() { <-startSlots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // startCloneOn clones and starts. The server is started as soon as it has what it reads then, and the rest is written
@@ -78,21 +90,30 @@ func startCloneOn(ctx context.Context, c Config, base string, tmpl *Template, ac
 	} else {
 		go func() { written <- cp.finish() }()
 	}
-	cl := &Cluster{dir: cp.dir, bin: tmpl.bin, dataDir: filepath.Join(cp.dir.path, dataName), listen: c.ListenAddr, logger: c.Logger}
-	cl.srv, err = launch{
-		bin: tmpl.bin, acct: acct, dataDir: cl.dataDir, sockDir: cp.dir.path, logPath: logPath(c, cp.dir),
-		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGQUIT,
-	}.start(ctx)
+	cl := c.ephemeral(cp.dir, tmpl.bin, acct, args)
+	cl.tmpl = tmpl
+	srv, err := cl.launch.start(ctx)
 	if werr := <-written; werr != nil {
 		if err == nil {
-			cl.srv.stop(syscall.SIGQUIT, stopGrace)
+			srv.stop(syscall.SIGQUIT, stopGrace)
 		}
 		err = werr // the server may have failed for lack of the same room
 	}
 	if err != nil {
 		return nil, errors.Join(err, cp.dir.remove())
 	}
+	cl.serve(srv)
 	return cl, nil
+}
+
+// ephemeral is a cluster in dir that is not started yet.
+func (c *Config) ephemeral(dir *runDir, bin *Binaries, acct account, args []string) *Cluster {
+	cl := &Cluster{dir: dir, bin: bin, acct: acct, dataDir: filepath.Join(dir.path, dataName), listen: c.ListenAddr, logger: c.Logger, config: *c, exited: make(chan struct{})}
+	cl.launch = launch{
+		bin: bin, acct: acct, dataDir: cl.dataDir, sockDir: dir.path, logPath: logPath(*c, dir),
+		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGQUIT,
+	}
+	return cl
 }
 
 func (c *Config) template(ctx context.Context) (*Template, error) {
@@ -113,8 +134,8 @@ func logPath(c Config, dir *runDir) string {
 }
 
 // connectFirst opens the connection that TakeConn hands over.
-func (c *Cluster) connectFirst(ctx context.Context, cfg Config) error {
-	cc, err := c.ConnConfig(cfg.FirstUser, cfg.FirstDatabase)
+func (c *Cluster) connectFirst(ctx context.Context) error {
+	cc, err := c.ConnConfig(c.config.FirstUser, c.config.FirstDatabase)
 	if err != nil {
 		return err
 	}
@@ -122,6 +143,8 @@ func (c *Cluster) connectFirst(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("PostgreSQL runs but refuses its first connection: %w\n%s", err, c.LogTail(20))
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.first = conn
 	return nil
 }
@@ -137,22 +160,27 @@ func (c *Cluster) Stop() error {
 const durableStopLimit = 60 * time.Second
 
 func (c *Cluster) stop() error {
+	c.op.Lock()
+	defer c.op.Unlock()
 	if conn := c.TakeConn(); conn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_ = conn.Close(ctx)
 		cancel()
 	}
 	var errs []error
+	srv := c.current()
 	if c.durable {
-		if !c.srv.stop(syscall.SIGINT, durableStopLimit) {
+		if !srv.stop(syscall.SIGINT, durableStopLimit) {
 			errs = append(errs, fmt.Errorf("PostgreSQL did not finish its last checkpoint within %s and was stopped at once; its next start recovers the data in %s", durableStopLimit, c.dataDir))
 		}
-	} else if !c.srv.stop(syscall.SIGQUIT, stopGrace) {
-		c.logger.Warn("PostgreSQL did not stop when told and was killed", "pid", c.srv.pid)
+	} else if !srv.stop(syscall.SIGQUIT, stopGrace) {
+		c.logger.Warn("PostgreSQL did not stop when told and was killed", "pid", srv.pid)
 	}
 	if !c.durable {
 		freeKilled(c.dataDir)
 	}
+	c.removal.Wait()
+	errs = append(errs, c.base.remove())
 	if c.release != nil {
 		errs = append(errs, c.release())
 	}

@@ -69,6 +69,7 @@ func stopLeftover(dir string) {
 		return
 	}
 	if isPostgresOn(pf.pid, data) {
+		thawTree(pf.pid) // it may have been left in the middle of a snapshot
 		_ = syscall.Kill(pf.pid, sig)
 		if !waitGone(pf.pid, data, 5*time.Second) && sig == syscall.SIGQUIT {
 			_ = syscall.Kill(pf.pid, syscall.SIGKILL)

@@ -32,6 +32,29 @@ func watchdogAdd(string) {}
 
 func watchdogRemove(string) {}
 
+type launch struct{}
+
+type baseline struct{}
+
+type archiveWriter struct{}
+
+// Snapshot copies the data directory: not here.
+func (c *Cluster) Snapshot(context.Context, SnapshotOptions) (*Snapshot, error) {
+	return nil, errUnsupported
+}
+
+// Restore brings the cluster back to a snapshot: not here.
+func (c *Cluster) Restore(context.Context, *Snapshot) error { return errUnsupported }
+
+// Mark makes the present state the one that Reset goes back to: not here.
+func (c *Cluster) Mark(context.Context) error { return errUnsupported }
+
+// Reset brings the cluster back to its start: not here.
+func (c *Cluster) Reset(context.Context) error { return errUnsupported }
+
+// RestoreDataDir replaces the data in a data directory: not here.
+func RestoreDataDir(context.Context, string, *Snapshot) error { return errUnsupported }
+
 type server struct {
 	port    int
 	logPath string

@@ -1,19 +1,30 @@
 # Reads "+<run root>" and "-<run root>" lines; at end of file stops the servers in the roots it knows and removes them.
 # "!<target> <mark>" names processes that must end, too: the target of a kill(2), and those whose environment has the mark;
-# "~" takes that back.
+# "~" takes that back. "*<pid>" names a server that stands still and must go on first; "/<pid>" takes that back.
 trap '' HUP INT QUIT TERM PIPE
 nl='
 '
-roots="$nl" target= mark=
+roots="$nl" target= mark= frozen="$nl"
 while IFS= read -r line; do
   path="${line#?}"
   case "$line" in
     !*) target="${path%% *}" mark="${path#* }" ;;
     ~*) target= mark= ;;
     +*) roots="$roots$path$nl" ;;
+    '*'*) frozen="$frozen$path$nl" ;;
+    /*) case "$frozen" in *"$nl$path$nl"*) frozen="${frozen%%"$nl$path$nl"*}$nl${frozen#*"$nl$path$nl"}" ;; esac ;;
     -*) case "$roots" in *"$nl$path$nl"*) roots="${roots%%"$nl$path$nl"*}$nl${roots#*"$nl$path$nl"}" ;; esac ;;
   esac
 done
+
+# goon <pid>: lets a server and its children go on; those that run do not notice
+goon() {
+  if [ -r "/proc/$1/task/$1/children" ]; then children=$(cat "/proc/$1/task/$1/children")
+  else children=$(ps -A -o pid=,ppid= 2>/dev/null | while read -r child parent; do [ "$parent" = "$1" ] && echo "$child"; done); fi
+  for child in $children; do kill -CONT "$child" 2>/dev/null; done
+  kill -CONT "$1" 2>/dev/null
+}
+for pid in $frozen; do goon "$pid"; done
 
 nap() { sleep 0.02 2>/dev/null || sleep 1; }
 

@@ -4,6 +4,7 @@ package pg
 
 import (
 	_ "embed"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -33,33 +34,41 @@ var watchdog watchdogPipe
 // cause. target is what kill(2) takes: a process, or a process group as a negative number. Where the system shows the
 // environment of processes, it is those whose environment holds mark, wherever they went. One command is guarded at a time.
 func Guard(target int, mark string) (release func()) {
-	watchdog.tell("!", strconv.Itoa(target)+" "+mark)
-	return func() { watchdog.tell("~", "") }
+	_ = watchdog.tell("!", strconv.Itoa(target)+" "+mark)
+	return func() { _ = watchdog.tell("~", "") }
 }
 
-func watchdogAdd(root string)    { watchdog.tell("+", root) }
-func watchdogRemove(root string) { watchdog.tell("-", root) }
+func watchdogAdd(root string)    { _ = watchdog.tell("+", root) }
+func watchdogRemove(root string) { _ = watchdog.tell("-", root) }
 
-func (w *watchdogPipe) tell(op, root string) {
-	if strings.ContainsAny(root, "\n") {
-		return
+// watchdogFrozen and watchdogThawed tell of a server that stands still, by its process id: it must go on when we die.
+func watchdogFrozen(pid string) error { return watchdog.tell("*", pid) }
+func watchdogThawed(pid string)       { _ = watchdog.tell("/", pid) }
+
+func (w *watchdogPipe) tell(op, what string) error {
+	if strings.ContainsAny(what, "\n") {
+		return errors.New("the watchdog takes no name with a line break")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for range 2 {
 		if w.pipe == nil {
-			if op == "-" || op == "~" || w.start() != nil {
-				return
+			if op == "-" || op == "~" || op == "/" {
+				return nil // it knows of nothing
+			}
+			if err := w.start(); err != nil {
+				return err
 			}
 		}
-		if _, err := io.WriteString(w.pipe, op+root+"\n"); err == nil {
-			return
+		if _, err := io.WriteString(w.pipe, op+what+"\n"); err == nil {
+			return nil
 		}
 		// somebody killed it: start another
 		_ = w.pipe.Close()
 		_ = w.cmd.Wait()
 		w.pipe = nil
 	}
+	return errors.New("the watchdog hears nothing")
 }
 
 func (w *watchdogPipe) start() error {

@@ -1,0 +1,240 @@
+//go:build unix
+
+package pg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Restore brings the cluster back to a snapshot: on the same port, with the same sockets. Connections end, none is
+// waited for; what was written since is gone. The copy is made while the server still runs, so that it is away for its
+// stop and start alone. When the server does not start from the copy, it goes on with what it had.
+func (c *Cluster) Restore(ctx context.Context, s *Snapshot) error {
+	c.op.Lock()
+	defer c.op.Unlock()
+	return c.restore(ctx, s)
+}
+
+func (c *Cluster) restore(ctx context.Context, s *Snapshot) error {
+	if err := s.fits(c.bin); err != nil {
+		return err
+	}
+	if c.durable {
+		return c.restoreDurable(ctx, s)
+	}
+	next := c.dataDir + ".next"
+	if err := s.write(ctx, next, c.acct, filepath.Join(c.dir.path, snapshotTemplate1)); err != nil {
+		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", err), os.RemoveAll(next))
+	}
+	return c.swap(ctx, next)
+}
+
+// swap makes the data directory next, on the same file system, that of an ephemeral cluster.
+func (c *Cluster) swap(ctx context.Context, next string) error {
+	old := c.dataDir + ".old"
+	c.removal.Wait() // of the one before
+	err := c.replaced(ctx, func() error {
+		srv := c.current()
+		if !srv.stop(syscall.SIGQUIT, stopGrace) {
+			c.logger.Warn("PostgreSQL did not stop when told and was killed", "pid", srv.pid)
+		}
+		freeKilled(c.dataDir)
+		if err := os.Rename(c.dataDir, old); err != nil {
+			return err
+		}
+		if err := os.Rename(next, c.dataDir); err != nil {
+			return errors.Join(err, os.Rename(old, c.dataDir))
+		}
+		return nil
+	})
+	if err != nil && c.stillStopped() {
+		err = errors.Join(err, c.replaced(ctx, func() error {
+			return errors.Join(os.Rename(c.dataDir, next), os.Rename(old, c.dataDir))
+		}))
+	}
+	c.removal.Go(func() {
+		if err := errors.Join(os.RemoveAll(old), os.RemoveAll(next)); err != nil {
+			c.logger.Warn("a replaced data directory could not be removed", "directory", old, "error", err)
+		}
+	})
+	return c.restored(ctx, err)
+}
+
+// restored ends a Restore: when the server runs, its first connection is opened for who comes first.
+func (c *Cluster) restored(ctx context.Context, err error) error {
+	if err == nil {
+		return c.connectFirst(ctx)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.replacing { // nothing could be started again
+		c.replacing = false
+		close(c.exited)
+	}
+	return err
+}
+
+// restartLimit bounds a stop and the start after it, with what that has to recover.
+const restartLimit = 10 * time.Minute
+
+// portPatience is how long a restart waits for its port, which another program's connection may have taken for a moment.
+const portPatience = 5 * time.Second
+
+// replaced stops the server, or whatever else change does, and starts another in its place on the same port.
+func (c *Cluster) replaced(ctx context.Context, change func() error) error {
+	// once the server is stopped, who asked for it may go away: it must run again
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restartLimit)
+	defer cancel()
+	if conn := c.TakeConn(); conn != nil {
+		_ = conn.Close(ctx) // nobody has used it
+	}
+	done, err := startSlot(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c.mu.Lock()
+	gone := c.srv.waitExited(0) && !c.replacing
+	c.replacing = true
+	c.mu.Unlock()
+	if gone {
+		return errors.New("PostgreSQL has ended and can no longer be started again")
+	}
+	if err := change(); err != nil {
+		// what it was stopped for has failed: it must run all the same
+		return errors.Join(err, c.startAgain(ctx))
+	}
+	return c.startAgain(ctx)
+}
+
+// startAgain starts the server that was stopped, unless it never was.
+func (c *Cluster) startAgain(ctx context.Context) error {
+	old := c.current()
+	if !old.waitExited(0) {
+		c.serve(old)
+		return nil
+	}
+	l := c.launch
+	l.port = old.port
+	for deadline := time.Now().Add(portPatience); ; {
+		srv, err := l.start(ctx)
+		if err == nil {
+			c.serve(srv)
+			return nil
+		}
+		if !errors.Is(err, errPortTaken) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// stillStopped tells that the server was stopped and none has followed.
+func (c *Cluster) stillStopped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replacing
+}
+
+// write writes the snapshot's data directory to a new directory. template1 is where the files of template1 are put that
+// it links to, when those it linked to are gone; with "" it gets copies, to stand by itself.
+func (s *Snapshot) write(ctx context.Context, to string, owner account, template1 string) error {
+	if err := s.extract(ctx, ".", to, owner); err != nil {
+		return err
+	}
+	for name, target := range s.info.Links {
+		if name != template1Dir && name != template0Dir {
+			return fmt.Errorf("the snapshot in %s is damaged: it links to %q", s.dir, target)
+		}
+		at := filepath.Join(to, filepath.FromSlash(name))
+		if template1 == "" {
+			if err := s.writeTemplate1(ctx, target, at, owner); err != nil {
+				return err
+			}
+			continue
+		}
+		if (&image{}).linkBase(target) != nil {
+			if err := s.writeTemplate1(ctx, target, template1, owner); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+			target = template1
+		}
+		if err := os.Symlink(target, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTemplate1 writes the files of template1, which one that ends with the process has not got itself.
+func (s *Snapshot) writeTemplate1(ctx context.Context, linked, to string, owner account) error {
+	if s.run == nil {
+		return s.extract(ctx, snapshotTemplate1, to, owner)
+	}
+	im, err := readImage(linked)
+	if err != nil {
+		return err
+	}
+	im.whole = true
+	return im.writeTo(to, owner)
+}
+
+// startFromSnapshot starts an ephemeral cluster as the snapshot.
+func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
+	s, bin := c.Snapshot, c.Binaries
+	if bin == nil && c.Template != nil {
+		bin = c.Template.bin
+	}
+	if bin == nil {
+		return nil, errors.New("pg: Config needs Binaries for a snapshot")
+	}
+	if err := s.fits(bin); err != nil {
+		return nil, err
+	}
+	acct, err := processAccount()
+	if err != nil {
+		return nil, err
+	}
+	args, err := settingArgs(bin.Major, cloneSettings, c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	done, err := startSlot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	base, err := baseFor(acct, s.info.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := newRunDir(base, acct)
+	if err != nil {
+		return nil, err
+	}
+	cl := c.ephemeral(dir, bin, acct, args)
+	err = s.write(ctx, cl.dataDir, acct, filepath.Join(dir.path, snapshotTemplate1))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", err), dir.remove())
+	}
+	srv, err := cl.launch.start(ctx)
+	if err != nil {
+		return nil, errors.Join(err, dir.remove())
+	}
+	cl.serve(srv)
+	if err := cl.connectFirst(ctx); err != nil {
+		return nil, errors.Join(err, cl.Stop())
+	}
+	return cl, nil
+}
