@@ -43,5 +43,18 @@ func (c *Clock) Set(t time.Time) {
 	c.ahead = t.Sub(c.base())
 }
 
+// offset is how far ahead it is, and setOffset makes it so again.
+func (c *Clock) offset() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ahead
+}
+
+func (c *Clock) setOffset(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead = d
+}
+
 // Clock is the server's clock.
 func (s *Server) Clock() *Clock { return s.clock }

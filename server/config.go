@@ -77,6 +77,14 @@ type Config struct {
 	// folder: files NNN_name.sql, and an optional seed.sql.
 	Migrations fs.FS
 
+	// Snapshot is the name of a snapshot that the server starts from: in a data
+	// directory that is kept it takes the place of what is there. SnapshotDir
+	// keeps the snapshots with a name; "" is beside the data directory. From is a
+	// snapshot in the place of a named one.
+	Snapshot    string
+	SnapshotDir string
+	From        *Snapshot
+
 	// Cluster, when set, is a running PostgreSQL that the server takes over:
 	// Shutdown stops it.
 	Cluster *pg.Cluster

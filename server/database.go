@@ -29,6 +29,7 @@ const (
 // one, and the pools into it.
 type database struct {
 	cluster *pg.Cluster // nil when external
+	written bool        // a start has written to a database that ends with the server
 	url     string      // for people
 	connect func(user string) (*pgx.ConnConfig, error)
 	api     *session.DB // REST and Storage
@@ -59,7 +60,12 @@ func (d *database) openCluster(ctx context.Context, c *Config) error {
 	fresh := true
 	if d.cluster == nil {
 		var err error
-		if d.cluster, fresh, err = startCluster(ctx, c); err != nil {
+		if c.From != nil {
+			d.cluster, fresh, err = startSnapshot(ctx, c)
+		} else {
+			d.cluster, fresh, err = startCluster(ctx, c)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -67,8 +73,10 @@ func (d *database) openCluster(ctx context.Context, c *Config) error {
 	d.url = d.cluster.URL("postgres", c.Database.Password, databaseName)
 	switch {
 	case !fresh:
+		d.written = true
 		return d.update(ctx, c)
-	case c.platform() != c.templatePlatform():
+	case c.From == nil && c.platform() != c.templatePlatform():
+		d.written = true
 		return d.settle(ctx, c)
 	default:
 		return nil // the template had everything
@@ -101,26 +109,59 @@ func (d *database) applyPlatform(ctx context.Context, c *Config) error {
 // startCluster starts the server's own PostgreSQL. fresh says that it was made
 // from the template just now.
 func startCluster(ctx context.Context, c *Config) (cl *pg.Cluster, fresh bool, err error) {
-	pc := pg.Config{
-		LoadTemplate: func(ctx context.Context) (*pg.Template, error) {
-			fresh = true
-			return LoadTemplate(ctx, *c)
-		},
-		Port:       c.databasePort(),
-		ListenAddr: c.Database.ListenAddr,
-		FirstUser:  apiUser,
-		Logger:     c.Logger,
+	pc := c.clusterConfig()
+	pc.LoadTemplate = func(ctx context.Context) (*pg.Template, error) {
+		fresh = true
+		return LoadTemplate(ctx, *c)
 	}
 	if c.Database.DataDir != "" {
-		if pc.DataDir, err = filepath.Abs(c.Database.DataDir); err != nil {
-			return nil, false, err
-		}
-		if pc.Binaries, err = c.durableBinaries(ctx, pc.DataDir); err != nil {
+		if err := c.inDataDir(ctx, &pc); err != nil {
 			return nil, false, err
 		}
 	}
 	cl, err = pg.Start(ctx, pc)
 	return cl, fresh, err
+}
+
+// startSnapshot starts the server's own PostgreSQL as the snapshot. fresh says
+// that it has all that a start brings already.
+func startSnapshot(ctx context.Context, c *Config) (cl *pg.Cluster, fresh bool, err error) {
+	if c.Database.Version == 0 {
+		c.Database.Version = c.From.PostgreSQL
+	}
+	pc := c.clusterConfig()
+	if c.Database.DataDir != "" {
+		if err := c.restoreOffline(ctx, c.From); err != nil {
+			return nil, false, err
+		}
+		if err := c.inDataDir(ctx, &pc); err != nil {
+			return nil, false, err
+		}
+	} else {
+		pc.Snapshot = c.From.pg
+		if pc.Binaries, err = c.binaries(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+	settled, err := c.settledKey()
+	if err != nil {
+		return nil, false, err
+	}
+	cl, err = pg.Start(ctx, pc)
+	return cl, settled == c.From.Settled, err
+}
+
+func (c *Config) clusterConfig() pg.Config {
+	return pg.Config{Port: c.databasePort(), ListenAddr: c.Database.ListenAddr, FirstUser: apiUser, Logger: c.Logger}
+}
+
+// inDataDir has the cluster work on the data directory.
+func (c *Config) inDataDir(ctx context.Context, pc *pg.Config) (err error) {
+	if pc.DataDir, err = filepath.Abs(c.Database.DataDir); err != nil {
+		return err
+	}
+	pc.Binaries, err = c.durableBinaries(ctx, pc.DataDir)
+	return err
 }
 
 // durableBinaries are the binaries for an existing data directory. Where

@@ -50,6 +50,8 @@ var databaseSettings = []Setting{
 		}},
 	{Name: "SUPARUST_DB_DATA_DIR", Aliases: []string{"DATA_DIR"}, Default: "data/postgres", Help: "Directory of the embedded PostgreSQL's data.",
 		set: textSetting(func(c *Config) *string { return &c.Database.DataDir })},
+	{Name: "SUPARUST_SNAPSHOT_DIR", Default: "SUPARUST_DB_DATA_DIR with -snapshots behind it", Help: "Directory of the snapshots that have a name, of database and files.",
+		set: textSetting(func(c *Config) *string { return &c.SnapshotDir })},
 	{Name: "SUPARUST_DB_LISTEN_ADDR", Default: "127.0.0.1", Help: "Address the embedded PostgreSQL listens on; 0.0.0.0 lets other machines in, with the password.",
 		set: addressSetting(func(c *Config) *string { return &c.Database.ListenAddr })},
 	{Name: "SUPARUST_DB_MAX_CONNS", Aliases: []string{"PGRST_DB_POOL", "GOTRUE_DB_MAX_POOL_SIZE"}, Default: "8", Help: "Most connections of REST and Storage together, and of Auth.",

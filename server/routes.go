@@ -75,11 +75,11 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	if err := s.seedObjects(ctx); err != nil {
+	if err := s.beginState(ctx); err != nil {
 		return nil, err
 	}
 	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Trace: s.cfg.Trace, Logger: s.cfg.Logger.With("target", "http")})
-	return s.gateway.Wrap(s.withControl(mux)), nil
+	return s.gateway.Wrap(s.withControl(s.gate.wrap(mux))), nil
 }
 
 // keyless are the paths of Auth that browsers and other servers come to without
@@ -215,7 +215,8 @@ func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	store := blob.NewDisk(disk)
+	s.disk = blob.NewDisk(disk)
+	store := s.disk
 	return store, blob.NewUploadDir(blob.UploadDirConfig{
 		Dir: filepath.Join(disk.Dir, "uploads"), Store: store, Durable: disk.Durable, Logger: disk.Logger,
 	}), nil

@@ -13,15 +13,15 @@ import (
 const seedParallel = 5
 
 // seedObjects stores the files that the project's config.toml puts into
-// buckets, those that are new or have changed.
-func (s *Server) seedObjects(ctx context.Context) error {
+// buckets, those that are new or have changed. seeded says that there were any.
+func (s *Server) seedObjects(ctx context.Context) (seeded bool, err error) {
 	p := s.cfg.project
 	if p == nil || s.cfg.Migrations != nil || s.cfg.plain() {
-		return nil
+		return false, nil
 	}
 	objects, missing, err := p.Objects()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, name := range missing {
 		s.cfg.Logger.Warn("an objects_path of config.toml is not there: make that folder, or take the line out", "path", name)
@@ -36,7 +36,7 @@ func (s *Server) seedObjects(ctx context.Context) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	return len(objects) > 0, group.Wait()
 }
 
 func (s *Server) seedObject(ctx context.Context, p *project.Project, o project.Object) error {

@@ -28,6 +28,7 @@ import (
 	"github.com/suparust/suparust/server/internal/mail"
 	"github.com/suparust/suparust/server/internal/rest"
 	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
 	"github.com/suparust/suparust/server/pg"
 )
 
@@ -56,6 +57,18 @@ type Server struct {
 
 	keysMu sync.Mutex
 	keys   Keys
+
+	// what lets the database be replaced by another state of it; see snapshot.go
+	gate     gate
+	disk     *blob.Disk         // nil when the files are elsewhere
+	restarts sync.Mutex         // held while the database is copied or replaced
+	ending   context.Context    // over when Shutdown has waited for requests
+	cutOff   context.CancelFunc // ends it
+	settling sync.WaitGroup     // what a replacement has left to do
+
+	baseMu        sync.Mutex
+	baseline      *Snapshot // the files that Reset goes back to
+	baselineAhead time.Duration
 
 	mu      sync.Mutex
 	started bool
@@ -87,7 +100,8 @@ func New(c Config) (*Server, error) {
 		c.Mailbox = mail.NewBox(0)
 	}
 	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
-	return &Server{cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
+	ending, cutOff := context.WithCancel(context.Background())
+	return &Server{ending: ending, cutOff: cutOff, cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are
@@ -121,6 +135,11 @@ func (s *Server) start(ctx context.Context) error {
 	s.url = s.cfg.PublicURL
 	if s.url == "" {
 		s.url = "http://" + reachable(s.listener.Addr().(*net.TCPAddr))
+	}
+	if s.cfg.From == nil && s.cfg.Snapshot != "" {
+		if s.cfg.From, err = OpenSnapshot(s.cfg, s.cfg.Snapshot); err != nil {
+			return err
+		}
 	}
 	if s.db, err = openDatabase(ctx, &s.cfg); err != nil {
 		return err
@@ -229,6 +248,8 @@ func (s *Server) stop(ctx context.Context) error {
 	} else if s.listener != nil {
 		_ = s.listener.Close() // nobody was told of it
 	}
+	s.cutOff()
+	s.settling.Wait()
 	errs = append(errs, s.mailbox.close(ctx))
 	if s.admin != nil {
 		_ = s.admin.Close() // what it answers is asked again

@@ -95,6 +95,14 @@ func WithPostgres(major int) Option { return func(o *options) { o.version = majo
 // the former; nothing is removed, neither before nor after the test.
 func WithDatabaseURL(url string) Option { return func(o *options) { o.database = url } }
 
+// WithSnapshot starts the server from the snapshot of that name, which
+// SaveSnapshot or the command suparust snapshot save has saved, in the place of
+// the project's template. Migrations that the project has gained since are
+// applied.
+func WithSnapshot(name string) Option {
+	return WithConfig(func(c *server.Config) { c.Snapshot = name })
+}
+
 // WithLogLevel sets from which level on the server's log is kept for a failed
 // test; without it from Info on.
 func WithLogLevel(l slog.Level) Option { return func(o *options) { o.level = l } }
@@ -164,8 +172,10 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 }
 
 // environment lists the settings that a fixture takes from the environment:
-// where PostgreSQL comes from, and nothing of a developer's own server.
-var environment = map[string]bool{"SUPARUST_PG_VERSION": true, "SUPARUST_PG_BIN": true, "SUPARUST_CACHE_DIR": true}
+// where PostgreSQL comes from and snapshots are, and nothing of a developer's own server.
+var environment = map[string]bool{
+	"SUPARUST_PG_VERSION": true, "SUPARUST_PG_BIN": true, "SUPARUST_CACHE_DIR": true,
+	"SUPARUST_SNAPSHOT_DIR": true}
 
 func fromEnv(cfg *server.Config) error {
 	return cfg.FromEnv(func(name string) (string, bool) {

@@ -53,7 +53,7 @@ func poolOf(t *pg.Template) *pg.Pool {
 // pooled tells whether a database that was made ready is what c asks for. The
 // server starts any other by itself.
 func pooled(c server.Config) bool {
-	return c.Cluster == nil && c.Database.URL == "" && c.Database.DataDir == "" && c.Database.Port == 0 && c.Database.ListenAddr == "127.0.0.1"
+	return c.Cluster == nil && c.From == nil && c.Snapshot == "" && c.Database.URL == "" && c.Database.DataDir == "" && c.Database.Port == 0 && c.Database.ListenAddr == "127.0.0.1"
 }
 
 // Main runs the tests of m and then ends the databases that were made ready

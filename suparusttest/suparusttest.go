@@ -90,6 +90,12 @@ func Start(tb testing.TB, opts ...Option) *Server {
 		s.Exec(tb, sql)
 	}
 	s.load(tb, o.fixtures)
+	if len(o.sql)+len(o.fixtures) > 0 && s.srv.Resets() {
+		if err := s.srv.Mark(tb.Context()); err != nil {
+			tb.Fatalf("suparusttest: note what Reset goes back to: %v", err)
+		}
+		s.renewPool() // PostgreSQL was started anew if there are unlogged tables
+	}
 	return s
 }
 

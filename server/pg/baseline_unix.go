@@ -27,8 +27,9 @@ type baseline struct {
 // maxBaselineWAL bounds what is kept of the write-ahead log; beyond, a snapshot is smaller and quicker to go back to.
 const maxBaselineWAL = 8 << 20
 
-// Mark makes the present state the one that Reset goes back to. Nobody else may be writing.
-func (c *Cluster) Mark(ctx context.Context) error {
+// Mark makes the present state the one that Reset goes back to. Nobody else may be writing. beforeStop, when not nil, is
+// called when the server has to be stopped and started again for it; see SnapshotOptions.
+func (c *Cluster) Mark(ctx context.Context, beforeStop func()) error {
 	c.op.Lock()
 	defer c.op.Unlock()
 	if c.durable {
@@ -37,7 +38,7 @@ func (c *Cluster) Mark(ctx context.Context) error {
 	b, err := c.logBaseline(ctx)
 	if errors.Is(err, errNotInLog) {
 		b = &baseline{}
-		b.snapshot, err = c.snapshot(ctx, SnapshotOptions{})
+		b.snapshot, err = c.snapshot(ctx, SnapshotOptions{BeforeStop: beforeStop})
 	}
 	if err != nil {
 		return err

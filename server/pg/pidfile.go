@@ -15,6 +15,8 @@ type pidFile struct {
 	port   int
 	shmID  int // System V shared memory id, 0 when unknown
 	status string
+
+	socketDir string
 }
 
 var errNoPid = errors.New("postmaster.pid holds no process id")
@@ -42,6 +44,9 @@ func parsePidFile(b []byte) (pidFile, error) {
 	pf.pid = pid
 	if len(lines) > 3 {
 		pf.port, _ = strconv.Atoi(strings.TrimSpace(lines[3]))
+	}
+	if len(lines) > 4 {
+		pf.socketDir = strings.TrimSpace(lines[4])
 	}
 	if len(lines) > 6 {
 		if f := strings.Fields(lines[6]); len(f) == 2 {

@@ -31,7 +31,7 @@ func (c *Cluster) restore(ctx context.Context, s *Snapshot) error {
 	}
 	next := c.dataDir + ".next"
 	if err := s.write(ctx, next, c.acct, filepath.Join(c.dir.path, snapshotTemplate1)); err != nil {
-		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", err), os.RemoveAll(next))
+		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.missing(err)), os.RemoveAll(next))
 	}
 	return c.swap(ctx, next)
 }
@@ -59,8 +59,11 @@ func (c *Cluster) swap(ctx context.Context, next string) error {
 			return errors.Join(os.Rename(c.dataDir, next), os.Rename(old, c.dataDir))
 		}))
 	}
+	if err != nil {
+		err = errors.Join(err, os.RemoveAll(next))
+	}
 	c.removal.Go(func() {
-		if err := errors.Join(os.RemoveAll(old), os.RemoveAll(next)); err != nil {
+		if err := os.RemoveAll(old); err != nil {
 			c.logger.Warn("a replaced data directory could not be removed", "directory", old, "error", err)
 		}
 	})
@@ -228,6 +231,7 @@ func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", err), dir.remove())
 	}
+	cl.config.Snapshot = s.linkTo(filepath.Join(dir.path, "origin")) // for Reset
 	srv, err := cl.launch.start(ctx)
 	if err != nil {
 		return nil, errors.Join(err, dir.remove())

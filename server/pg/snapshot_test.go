@@ -215,7 +215,7 @@ func TestReset(t *testing.T) {
 			cl := startTest(t, Config{Template: template})
 			if c.setup != nil {
 				execAll(t, cl, c.setup...)
-				if err := cl.Mark(t.Context()); err != nil {
+				if err := cl.Mark(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
 				if got := cl.base.snapshot != nil; got != c.snapshot {

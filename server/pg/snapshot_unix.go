@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Snapshot copies the data directory as it is at one instant. Connections stay, and notice a pause of some milliseconds:
@@ -108,7 +110,11 @@ func (c *Cluster) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("PostgreSQL could not be asked to write its data: %w", err)
 	}
-	_, err = conn.PgConn().Exec(ctx, "checkpoint").ReadAll()
+	return checkpointOn(ctx, conn)
+}
+
+func checkpointOn(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.PgConn().Exec(ctx, "checkpoint").ReadAll()
 	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 

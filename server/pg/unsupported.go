@@ -47,10 +47,15 @@ func (c *Cluster) Snapshot(context.Context, SnapshotOptions) (*Snapshot, error) 
 func (c *Cluster) Restore(context.Context, *Snapshot) error { return errUnsupported }
 
 // Mark makes the present state the one that Reset goes back to: not here.
-func (c *Cluster) Mark(context.Context) error { return errUnsupported }
+func (c *Cluster) Mark(context.Context, func()) error { return errUnsupported }
 
 // Reset brings the cluster back to its start: not here.
 func (c *Cluster) Reset(context.Context) error { return errUnsupported }
+
+// SnapshotDataDir copies a data directory: not here.
+func SnapshotDataDir(context.Context, string, SnapshotOptions) (*Snapshot, error) {
+	return nil, errUnsupported
+}
 
 // RestoreDataDir replaces the data in a data directory: not here.
 func RestoreDataDir(context.Context, string, *Snapshot) error { return errUnsupported }

@@ -70,3 +70,18 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	_, err := c.fill(ctx)
 	return err
 }
+
+// Current is the snapshot in use, nil when none is.
+func (c *Cache) Current() *Snapshot { return c.current.Load() }
+
+// Replace puts s into use, or none so that the next reader loads one: the
+// database is another now. A load under way is waited for, for it may have read
+// the one before.
+func (c *Cache) Replace(ctx context.Context, s *Snapshot) error {
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	c.current.Store(s)
+	<-c.turn
+	return nil
+}

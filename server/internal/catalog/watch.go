@@ -20,6 +20,11 @@ type Watcher struct {
 	// Channel to listen on, "" means pgrst.
 	Channel string
 	Logger  *slog.Logger
+	// Restarting, when not nil, tells that the database is just started anew,
+	// so that a lost connection is no news; Restarted then has the next one
+	// opened at once.
+	Restarting func() bool
+	Restarted  <-chan struct{}
 	// Retry is the first pause after a lost connection, 0 means 100 ms; it doubles up to 32 times.
 	Retry time.Duration
 }
@@ -40,10 +45,17 @@ func (w *Watcher) Run(ctx context.Context) {
 		if connected {
 			pause = retry
 		}
-		w.Logger.LogAttrs(ctx, slog.LevelWarn, "the schema listener lost its connection and connects again", slog.Any("error", err))
+		level := slog.LevelWarn
+		if w.Restarting != nil && w.Restarting() {
+			level = slog.LevelDebug
+		}
+		w.Logger.LogAttrs(ctx, level, "the schema listener lost its connection and connects again", slog.Any("error", err))
 		select {
 		case <-ctx.Done():
 			return
+		case <-w.Restarted:
+			pause = retry
+			continue
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, 32*retry)

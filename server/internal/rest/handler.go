@@ -41,6 +41,9 @@ type Handler struct {
 	secret  ownSecret
 	loads   loads
 
+	restarting atomic.Int64  // restarts of the database under way
+	restarted  chan struct{} // wakes the schema listener
+
 	background context.Context
 	stop       context.CancelFunc
 	watching   sync.Once
@@ -66,7 +69,7 @@ func New(c Config) (*Handler, error) {
 	if c.RememberedTokens < 0 {
 		c.RememberedTokens = 0
 	}
-	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now, memory: newMemory(c.MaxMemory)}
+	h := &Handler{cfg: c, db: c.DB, log: c.Logger, now: c.Now, memory: newMemory(c.MaxMemory), restarted: make(chan struct{}, 1)}
 	if err := h.Reconfigure(c.Options); err != nil {
 		return nil, err
 	}
@@ -90,6 +93,25 @@ func (h *Handler) Close() error {
 // Reload reads the schema, and the settings of the database, anew and returns
 // when they are in force.
 func (h *Handler) Reload(ctx context.Context) error { return h.cache.Refresh(ctx) }
+
+// KnownSchema is what is known of the schema, nil when nothing is.
+func (h *Handler) KnownSchema() *catalog.Snapshot { return h.cache.Current() }
+
+// Restarting says that the database is about to be started anew. When done is
+// called it has been, and its schema is the one given, or has to be read anew
+// when that is nil. No request may be answered in between.
+func (h *Handler) Restarting() (done func(ctx context.Context, schema *catalog.Snapshot) error) {
+	h.restarting.Add(1)
+	return func(ctx context.Context, schema *catalog.Snapshot) error {
+		err := h.cache.Replace(ctx, schema)
+		h.restarting.Add(-1)
+		select {
+		case h.restarted <- struct{}{}:
+		default:
+		}
+		return err
+	}
+}
 
 // Reconfigure puts other options in force. Requests under way keep the old ones.
 func (h *Handler) Reconfigure(o Options) error {
@@ -116,7 +138,8 @@ func (h *Handler) watch() {
 		return
 	}
 	h.watching.Do(func() {
-		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Logger: h.log}
+		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Logger: h.log,
+			Restarting: func() bool { return h.restarting.Load() > 0 }, Restarted: h.restarted}
 		h.done.Go(func() { w.Run(h.background) })
 	})
 }

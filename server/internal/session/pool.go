@@ -127,6 +127,27 @@ func (db *DB) Close() {
 	db.busy.Wait()
 }
 
+// Renew drops the connections that nobody uses: the server they lead to is
+// another now. Those in use end by themselves. first, when not nil, is a
+// connection to the new one that becomes the pool's.
+func (db *DB) Renew(first *pgx.Conn) {
+	dropped := db.takeIdle()
+	if first != nil {
+		db.mu.Lock()
+		closed := db.closed
+		if !closed {
+			db.keepUntil(db.newConn(first), time.Now())
+		}
+		db.mu.Unlock()
+		if closed {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			_ = first.Close(ctx) // nobody has used it
+			cancel()
+		}
+	}
+	db.closeAll(dropped)
+}
+
 func (db *DB) closeAll(conns []*conn) {
 	if len(conns) == 0 {
 		return

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
@@ -52,23 +53,46 @@ func (h *Handler) installation(ctx context.Context) (string, error) {
 	return id, nil
 }
 
+// Replaced says that the database is another now.
+func (h *Handler) Replaced() { h.database.Store(nil) }
+
 func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
-	settings := &session.Settings{SearchPath: "storage", Role: serviceRole}
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
-		Owner: h.installation,
-		Orphans: func(ctx context.Context, versions []string) ([]string, error) {
-			res, err := h.db.Do(ctx, settings, session.Options{}, sql(
-				`select v from unnest($1::text[]) v
-				 where not exists (select from storage.objects o where o.version = v)
-				   and not exists (select from storage.s3_multipart_uploads_parts p where p.id = v::uuid)`, versions))
-			if err != nil {
-				return nil, err
-			}
-			orphans := make([]string, len(res[0].Rows))
-			for i, r := range res[0].Rows {
-				orphans[i] = string(r[0])
-			}
-			return h.unclaimed(ctx, orphans)
-		},
+		Owner:   h.installation,
+		Orphans: h.orphans,
 	})
 }
+
+// orphans are those of versions that no row names.
+func (h *Handler) orphans(ctx context.Context, versions []string) ([]string, error) {
+	res, err := h.db.Do(ctx, &session.Settings{SearchPath: "storage", Role: serviceRole}, session.Options{}, sql(
+		`select v from unnest($1::text[]) v
+		 where not exists (select from storage.objects o where o.version = v)
+		   and not exists (select from storage.s3_multipart_uploads_parts p where p.id = v::uuid)`, versions))
+	if err != nil {
+		return nil, err
+	}
+	orphans := make([]string, len(res[0].Rows))
+	for i, r := range res[0].Rows {
+		orphans[i] = string(r[0])
+	}
+	return h.unclaimed(ctx, orphans)
+}
+
+// RemoveOrphans removes those of versions that no row names. None of them may
+// be just on its way to get one.
+func (h *Handler) RemoveOrphans(ctx context.Context, versions []string) error {
+	for batch := range slices.Chunk(versions, orphanBatch) {
+		orphans, err := h.orphans(ctx, batch)
+		if err != nil {
+			return err
+		}
+		if err := h.blobs.Remove(ctx, orphans...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphanBatch is how many versions are asked about at once.
+const orphanBatch = 20_000

@@ -47,6 +47,10 @@ type Disk struct {
 	dirs   *directories
 	fresh  map[string]struct{} // versions since Start; nil when no sweep is to come
 	failed map[string]struct{} // versions that could not be removed
+	holds  int                 // see Hold
+	held   []string            // versions whose removal is put off
+
+	removals sync.WaitGroup // those under way; begun only while there is no hold
 }
 
 const (
@@ -383,9 +387,10 @@ func (d *Disk) Copy(ctx context.Context, from, to string) error {
 // Remove implements Store.
 func (d *Disk) Remove(_ context.Context, versions ...string) error {
 	_, dirs, err := d.open()
-	if err != nil {
+	if err != nil || d.holdBack(versions) {
 		return err
 	}
+	defer d.removals.Done()
 	var errs error
 	for _, v := range append(d.takeFailed(), versions...) {
 		if !ValidVersion(v) {

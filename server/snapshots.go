@@ -1,0 +1,363 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/suparust/suparust/server/internal/catalog"
+	"github.com/suparust/suparust/server/internal/storage/blob"
+	"github.com/suparust/suparust/server/pg"
+)
+
+// Snapshot is the database and the files of a server at one instant. A named
+// one is a folder in Config.SnapshotDir that later processes find; one without
+// a name ends with the process that has taken it, or with Remove.
+//
+// It holds what the database holds, users and sessions among it, and the bytes
+// of the objects that it names. It does not hold the mailbox, the clock, rate
+// limits, resumable uploads that were not complete, and files in an S3 bucket.
+type Snapshot struct {
+	SnapshotInfo
+
+	pg     *pg.Snapshot
+	files  string            // where the objects are; "" when there are none
+	schema *catalog.Snapshot // what was known of the schema, in the process that has taken it
+}
+
+// SnapshotInfo describes a snapshot.
+type SnapshotInfo struct {
+	Name       string    `json:"name"`
+	Created    time.Time `json:"created"`
+	PostgreSQL int       `json:"postgres"`   // major version
+	Suparust   string    `json:"suparust"`   // version
+	Migrations string    `json:"migrations"` // hash of the platform's and the project's
+	Bytes      int64     `json:"bytes"`      // of the database
+	Files      int       `json:"files"`      // in Storage
+	FileBytes  int64     `json:"file_bytes"`
+	// Settled is a hash of all that a start brings into the database: where it
+	// is the same there is nothing to do.
+	Settled string `json:"settled"`
+}
+
+// The content of a snapshot's folder. The folder is made under another name and
+// gets its own when all of it is there.
+const (
+	snapshotFile     = "snapshot.json"
+	snapshotDatabase = "database"
+	snapshotFiles    = "files"
+	snapshotPart     = ".new-" // begins the name of one that is being made or removed
+)
+
+// ErrNoSnapshot says that there is no snapshot of a name.
+var ErrNoSnapshot = pg.ErrNoSnapshot
+
+// Restarted tells that PostgreSQL was stopped and started again for it.
+func (n *Snapshot) Restarted() bool { return n.pg.Stopped() }
+
+// Remove deletes the snapshot.
+func (n *Snapshot) Remove() error {
+	if n.Name != "" {
+		return removeFolder(filepath.Dir(n.pg.Dir()))
+	}
+	err := n.pg.Remove()
+	if n.files != "" {
+		err = errors.Join(err, os.RemoveAll(n.files))
+	}
+	return err
+}
+
+// removeFolder deletes a snapshot's folder such that at no time a part of one
+// has its name.
+func removeFolder(dir string) error {
+	gone, err := os.MkdirTemp(filepath.Dir(dir), snapshotPart)
+	if err != nil {
+		return err
+	}
+	err = os.Rename(dir, filepath.Join(gone, "removed"))
+	return errors.Join(err, os.RemoveAll(gone))
+}
+
+var snapshotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+func checkSnapshotName(name string) error {
+	if !snapshotName.MatchString(name) {
+		return fmt.Errorf("%q cannot name a snapshot: use up to 64 letters, digits, dots, dashes and underscores, the first of them a letter or a digit", name)
+	}
+	return nil
+}
+
+// snapshotDir is where named snapshots are kept.
+func (c *Config) snapshotDir() (string, error) {
+	switch {
+	case c.Database.URL != "":
+		return "", errExternalSnapshot
+	case c.SnapshotDir != "":
+		return filepath.Abs(c.SnapshotDir)
+	case c.Database.DataDir != "":
+		return filepath.Abs(besideData(c.Database.DataDir))
+	}
+	return "", errors.New("there is no directory for snapshots with a name: set SUPARUST_SNAPSHOT_DIR")
+}
+
+// besideData is where the snapshots of a data directory are.
+func besideData(dataDir string) string { return strings.TrimRight(dataDir, "/") + "-snapshots" }
+
+var errExternalSnapshot = errors.New("a snapshot is a copy of PostgreSQL's own files, and those of the external database SUPARUST_DB_URL are not here: use the means of that PostgreSQL, or an embedded one")
+
+// Snapshots lists the named snapshots of a configuration, the newest first.
+func Snapshots(c Config) ([]SnapshotInfo, error) {
+	dir, err := c.snapshotDir()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []SnapshotInfo
+	for _, e := range entries {
+		if checkSnapshotName(e.Name()) != nil || !e.IsDir() {
+			continue
+		}
+		info, err := readSnapshotInfo(filepath.Join(dir, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody else's folder, or just removed
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, info)
+	}
+	slices.SortFunc(list, func(a, b SnapshotInfo) int {
+		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+func readSnapshotInfo(dir string) (info SnapshotInfo, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, snapshotFile))
+	if err != nil {
+		return info, err
+	}
+	if err := json.Unmarshal(b, &info); err != nil {
+		return info, fmt.Errorf("the snapshot in %s is damaged: delete it and save it anew: %w", dir, err)
+	}
+	info.Name = filepath.Base(dir)
+	return info, nil
+}
+
+// OpenSnapshot finds a named snapshot of a configuration.
+func OpenSnapshot(c Config, name string) (*Snapshot, error) {
+	if err := checkSnapshotName(name); err != nil {
+		return nil, err
+	}
+	dir, err := c.snapshotDir()
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(dir, name)
+	n := &Snapshot{files: filepath.Join(folder, snapshotFiles)}
+	if n.SnapshotInfo, err = readSnapshotInfo(folder); err == nil {
+		n.pg, err = pg.OpenSnapshot(filepath.Join(folder, snapshotDatabase))
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoSnapshot) {
+		return nil, noSnapshot(c, name, dir)
+	}
+	return n, err
+}
+
+// noSnapshot says which there are.
+func noSnapshot(c Config, name, dir string) error {
+	list, err := Snapshots(c)
+	if err != nil || len(list) == 0 {
+		return fmt.Errorf("%w of the name %s, and none at all in %s: save one first", ErrNoSnapshot, name, dir)
+	}
+	var names []string
+	for _, i := range list {
+		names = append(names, i.Name)
+	}
+	return fmt.Errorf("%w of the name %s in %s; there are: %s", ErrNoSnapshot, name, dir, strings.Join(names, ", "))
+}
+
+// DeleteSnapshot deletes a named snapshot. Servers that started from it go on.
+func DeleteSnapshot(c Config, name string) error {
+	n, err := OpenSnapshot(c, name)
+	if err != nil {
+		return err
+	}
+	return n.Remove()
+}
+
+// newFolder makes the folder of a named snapshot under another name.
+func (c *Config) newFolder(name string) (dir, part string, err error) {
+	if err := checkSnapshotName(name); err != nil {
+		return "", "", err
+	}
+	if dir, err = c.snapshotDir(); err != nil {
+		return "", "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", "", fmt.Errorf("the directory of snapshots cannot be made: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
+	}
+	sweepFolders(dir)
+	part, err = os.MkdirTemp(dir, snapshotPart)
+	return filepath.Join(dir, name), part, err
+}
+
+// abandoned is the age at which a folder without a name is nobody's any more.
+const abandonedFolder = 24 * time.Hour
+
+// sweepFolders removes what processes that died have left.
+func sweepFolders(dir string) {
+	parts, err := filepath.Glob(filepath.Join(dir, snapshotPart+"*"))
+	if err != nil {
+		return
+	}
+	for _, p := range parts {
+		if info, err := os.Stat(p); err == nil && time.Since(info.ModTime()) > abandonedFolder {
+			_ = os.RemoveAll(p) // the next one tries again
+		}
+	}
+}
+
+// seal gives a snapshot's folder its name, in the place of an older one.
+func (n *Snapshot) seal(part, dir string) error {
+	b, err := json.MarshalIndent(n.SnapshotInfo, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(part, snapshotFile), append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		if err := removeFolder(dir); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(part, dir); err != nil {
+		return err
+	}
+	n.files = filepath.Join(dir, snapshotFiles)
+	n.pg, err = pg.OpenSnapshot(filepath.Join(dir, snapshotDatabase))
+	return err
+}
+
+// describe fills in what is known of a snapshot that was taken.
+func (n *Snapshot) describe(c *Config, name string) error {
+	src, err := c.source()
+	if err != nil {
+		return err
+	}
+	key, err := c.templateKey(src)
+	if err != nil {
+		return err
+	}
+	settled, err := c.settledKey()
+	if err != nil {
+		return err
+	}
+	n.Name, n.Created, n.PostgreSQL, n.Suparust = name, n.pg.Created(), n.pg.Major(), Version
+	n.Migrations, n.Settled, n.Bytes = key, settled, n.pg.Size()
+	return nil
+}
+
+// settledKey names all that a start brings into a database.
+func (c *Config) settledKey() (string, error) {
+	src, err := c.source()
+	if err != nil {
+		return "", err
+	}
+	key, err := c.templateKey(src)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00%s\x00%+v", Version, key, c.platform())
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// SaveSnapshot saves the database and the files of a server that does not run,
+// or of one that runs in another process: that one stands still for some
+// milliseconds, and its connections stay.
+func SaveSnapshot(ctx context.Context, c Config, name string) (_ *SnapshotInfo, err error) {
+	dir, part, err := c.newFolder(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(part))
+		}
+	}()
+	n := &Snapshot{}
+	n.pg, err = pg.SnapshotDataDir(ctx, c.Database.DataDir, pg.SnapshotOptions{
+		Dir: filepath.Join(part, snapshotDatabase),
+		Still: func() (err error) {
+			if c.Storage.Backend != backendS3 && c.Storage.Root != "" {
+				n.Files, n.FileBytes, err = blob.LinkObjects(ctx, c.Storage.Root, filepath.Join(part, snapshotFiles))
+			}
+			return err
+		},
+	})
+	if err == nil {
+		err = n.describe(&c, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	n.Settled = "" // whoever starts from it looks
+	if err := n.seal(part, dir); err != nil {
+		return nil, err
+	}
+	return &n.SnapshotInfo, nil
+}
+
+// RestoreSnapshot brings the database and the files of a server that does not
+// run back to a named snapshot.
+func RestoreSnapshot(ctx context.Context, c Config, name string) (*SnapshotInfo, error) {
+	n, err := OpenSnapshot(c, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.restoreOffline(ctx, n); err != nil {
+		return nil, err
+	}
+	return &n.SnapshotInfo, nil
+}
+
+// restoreOffline puts a snapshot where a server will start. The files come
+// first: without a row they do no harm.
+func (c *Config) restoreOffline(ctx context.Context, n *Snapshot) error {
+	if c.Storage.Backend != backendS3 && c.Storage.Root != "" {
+		root, err := filepath.Abs(c.Storage.Root)
+		if err != nil {
+			return err
+		}
+		disk := blob.NewDisk(blob.DiskConfig{Dir: root, Durable: true, Logger: c.Logger})
+		if err := disk.Start(ctx); err != nil {
+			return err
+		}
+		if n.files != "" {
+			_, err = disk.LinkFrom(ctx, n.files)
+		}
+		if err = errors.Join(err, disk.Disown(), disk.Close()); err != nil {
+			return fmt.Errorf("bring the files of the snapshot back: %w", err)
+		}
+	}
+	return pg.RestoreDataDir(ctx, c.Database.DataDir, n.pg)
+}

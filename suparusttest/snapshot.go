@@ -1,0 +1,107 @@
+package suparusttest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/suparust/suparust/server"
+)
+
+// Snapshot is the database and the files of a server at one instant. It holds
+// everything that the database holds, users and sessions among it, and the
+// bytes of stored objects; it does not hold mails and the clock.
+type Snapshot struct{ of *server.Snapshot }
+
+var errElsewhere = errors.New("the server runs elsewhere: only one that Start has started can be saved, restored and reset")
+
+// Snapshot saves the database and the files as they are, for Restore. Nobody's
+// connection ends. It is gone when tb ends.
+func (s *Server) Snapshot(tb testing.TB) *Snapshot {
+	tb.Helper()
+	n := s.save(tb, "")
+	tb.Cleanup(func() {
+		if err := n.of.Remove(); err != nil {
+			tb.Errorf("suparusttest: remove a snapshot: %v", err)
+		}
+	})
+	return n
+}
+
+// SaveSnapshot saves the database and the files under a name, in the place of
+// an older snapshot of that name. WithSnapshot and the commands suparust start
+// --snapshot and suparust exec --snapshot begin with it, now and in a year.
+func (s *Server) SaveSnapshot(tb testing.TB, name string) *Snapshot {
+	tb.Helper()
+	if name == "" {
+		tb.Fatal("suparusttest: SaveSnapshot needs a name; Snapshot takes one without")
+	}
+	return s.save(tb, name)
+}
+
+func (s *Server) save(tb testing.TB, name string) *Snapshot {
+	tb.Helper()
+	if s.srv == nil {
+		tb.Fatalf("suparusttest: %v", errElsewhere)
+	}
+	n, err := s.srv.Snapshot(tb.Context(), name)
+	if err != nil {
+		tb.Fatalf("suparusttest: %v", err)
+	}
+	if n.Restarted() {
+		s.renewPool()
+	}
+	return &Snapshot{n}
+}
+
+// NamedSnapshot finds a snapshot that was saved under a name, by whomever.
+func (s *Server) NamedSnapshot(tb testing.TB, name string) *Snapshot {
+	tb.Helper()
+	if s.srv == nil {
+		tb.Fatalf("suparusttest: %v", errElsewhere)
+	}
+	n, err := s.srv.OpenSnapshot(name)
+	if err != nil {
+		tb.Fatalf("suparusttest: %v", err)
+	}
+	return &Snapshot{n}
+}
+
+// Restore brings the database and the files back to a snapshot. The server
+// stays where it is; requests that come meanwhile wait. Connections to the
+// database end, those of Pool are opened anew. Mails and the clock stay as they
+// are.
+func (s *Server) Restore(tb testing.TB, n *Snapshot) {
+	tb.Helper()
+	s.replace(tb, func(ctx context.Context) error { return s.srv.RestoreSnapshot(ctx, n.of) })
+}
+
+// Reset brings the server back to what it was when Start returned: the database
+// and the files with what WithSQL and WithFixtures have put there, no mails,
+// the clock of that time. It costs what a Start costs, and Start costs no more
+// for it.
+func (s *Server) Reset(tb testing.TB) {
+	tb.Helper()
+	s.replace(tb, func(ctx context.Context) error { return s.srv.Reset(ctx) })
+}
+
+func (s *Server) replace(tb testing.TB, how func(context.Context) error) {
+	tb.Helper()
+	if s.srv == nil {
+		tb.Fatalf("suparusttest: %v", errElsewhere)
+	}
+	err := how(tb.Context())
+	s.renewPool()
+	if err != nil {
+		tb.Fatalf("suparusttest: %v", err)
+	}
+}
+
+// renewPool has Pool forget the connections to a PostgreSQL that has ended.
+func (s *Server) renewPool() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool != nil {
+		s.pool.Reset()
+	}
+}
