@@ -103,6 +103,9 @@ func TestAnswers(t *testing.T) {
 		a.do("GET", path, "", nil, headers{"X-Client-Info": "storage-js/2"}).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
 	}
 	a.do("POST", "/object/b/k", "", "x").fails(t, 400, "400", "Error", noHeader, "InvalidRequest")
+	for _, path := range []string{"/object/list-v2/b", "/upload/resumable"} {
+		a.do("POST", path, "", map[string]any{}, headers{"Tus-Resumable": "1.0.0"}).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
+	}
 	a.do("GET", "/bucket", "a.b.c", nil).fails(t, 400, "403", "Unauthorized", "JWS Protected Header is invalid", "AccessDenied")
 	a.do("GET", "/bucket", a.service+",x", nil).fails(t, 400, "403", "Unauthorized", "Failed to base64url decode the signature", "AccessDenied")
 

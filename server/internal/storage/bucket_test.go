@@ -159,7 +159,7 @@ func TestBucketPolicies(t *testing.T) {
 		create policy p4 on storage.buckets for insert to authenticated with check (public.see())`)
 	a.exec(`drop policy p1 on storage.buckets`)
 	a.do("POST", "/bucket", user, map[string]any{"name": "seen"}, headers{"X-Test": "é"}).ok(t)
-	want := "authenticated|storage.bucket.create|" + alice + "|authenticated|POST|/bucket|t|é|storage, public, extensions|true"
+	want := "authenticated|storage.bucket.create|" + alice + "|authenticated|POST|/bucket|t|é|storage,public,extensions|true"
 	if got := a.one(`select what from public.seen`); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

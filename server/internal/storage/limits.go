@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"encoding/json"
 	"math"
 	"regexp"
 	"strconv"
@@ -56,9 +57,12 @@ func (f *fields) fileSize(v any) (*int64, string) {
 		return nil, ""
 	}
 	s, ok := toText(v)
+	_, number := v.(json.Number)
 	switch {
 	case !ok:
 		f.failSize("must be integer", mustBeFinite, "must be string")
+	case number:
+		f.failSize("must be integer", mustMatchSize)
 	case !sizePattern.MatchString(strings.ToLower(s)):
 		f.failSize("must be integer", mustBeFinite, mustMatchSize)
 	default:

@@ -76,6 +76,7 @@ func TestFieldsRefuse(t *testing.T) {
 		`{"name":"x","sortBy":{"column":"size"}}`:  "body/sortBy/column must be equal to one of the allowed values",
 		`{"name":"x","file_size_limit":-1}`:        `body/file_size_limit must be >= 0, body/file_size_limit must match pattern "^[0-9]+(?:\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$", body/file_size_limit must match a schema in anyOf`,
 		`{"name":"x","file_size_limit":"1 mb"}`:    `body/file_size_limit must be integer, body/file_size_limit must pass "finite" keyword validation, body/file_size_limit must match pattern "^[0-9]+(?:\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$", body/file_size_limit must match a schema in anyOf`,
+		`{"name":"x","file_size_limit":1.5}`:       `body/file_size_limit must be integer, body/file_size_limit must match pattern "^[0-9]+(?:\.[0-9]+)?(?:[gG][bB]|[mM][bB]|[kK][bB]|[bB])$", body/file_size_limit must match a schema in anyOf`,
 		`{"name":"x","file_size_limit":{}}`:        `body/file_size_limit must be integer, body/file_size_limit must pass "finite" keyword validation, body/file_size_limit must be string, body/file_size_limit must match a schema in anyOf`,
 		`{"name":"x","public":[1],"limit":[true]}`: "",
 	} {
