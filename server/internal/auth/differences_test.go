@@ -182,3 +182,27 @@ func TestHookAnswersAnObject(t *testing.T) {
 		f.post(t, "/recover", map[string]any{"email": u.email}).ok(t, 200)
 	}
 }
+
+// What a user says of themselves is in the identity too; but an address there is
+// the identity's own.
+//
+//covers:auth 51
+func TestIdentityHasTheData(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Phone.Enabled = true })
+	data := map[string]any{"phone": "0170 123", "email": "other@example.com", "sub": "x", "email_verified": true, "team": "red"}
+	r := f.post(t, "/signup", map[string]any{"email": "ann@example.com", "password": goodPassword, "data": data}).ok(t, 200)
+	for at, want := range map[string]string{"phone": "0170 123", "email": "ann@example.com", "sub": r.text("user.id"), "team": "red"} {
+		if got := r.text("user.identities.0.identity_data." + at); got != want {
+			t.Errorf("%s is %q, want %q", at, got, want)
+		}
+		if got := r.text("user.user_metadata." + at); got != want {
+			t.Errorf("in the metadata %s is %q, want %q", at, got, want)
+		}
+	}
+	r = f.post(t, "/signup", map[string]any{"phone": "15550100", "password": goodPassword, "data": data}).ok(t, 200)
+	if got := r.at("user.identities.0.email"); got != nil {
+		t.Errorf("the identity of a number has the address %v", got)
+	}
+	f.signUp(t, "other@example.com")
+}

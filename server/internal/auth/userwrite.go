@@ -82,7 +82,6 @@ func identityData(userID, email, phone string, verified bool, data object) objec
 	// an address in the data is only said to be the user's: as the identity's
 	// it would keep its owner from signing up
 	delete(d, "email")
-	delete(d, "phone")
 	d["sub"] = userID
 	d["email_verified"], d["phone_verified"] = false, false
 	if email != "" {
