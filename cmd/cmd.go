@@ -39,7 +39,7 @@ type commandLine struct {
 	Keys     keysCommand     `cmd:"" help:"Show or replace the keys, or sign a token."`
 	DB       dbCommand       `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
-	Env      envCommand      `cmd:"" help:"Write environment files."`
+	Env      envCommand      `cmd:"" help:"Write environment files, and print the environment of clients."`
 	Version  versionCommand  `cmd:"" help:"Show the versions of suparust and of its parts."`
 }
 

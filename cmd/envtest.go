@@ -14,7 +14,8 @@ import (
 )
 
 type envCommand struct {
-	Test envTestCommand `cmd:"" help:"Write the environment files of two test servers, and those of their clients."`
+	Client envClientCommand `cmd:"" help:"Print what clients find the running server with: its address and keys."`
+	Test   envTestCommand   `cmd:"" help:"Write the environment files of two test servers, and those of their clients."`
 }
 
 type envTestCommand struct {

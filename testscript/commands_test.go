@@ -32,6 +32,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"await":     await,
 	"awaittext": awaitText,
 	"awaitfile": awaitFile,
+	"ci":        ciScript,
 	"closed":    closed,
 	"detached":  detached,
 	"exitcode":  exitCode,

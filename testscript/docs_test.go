@@ -20,6 +20,7 @@ import (
 // notRun are the snippets of the pages that no script runs, each with its reason.
 var notRun = map[string]string{
 	"observability.md journald": "needs systemd and a unit that is installed",
+	"ci.md image":               "needs Docker; ci/ci_test.go reads the Dockerfile",
 }
 
 // block is a fenced block of a page: its language, its name, its text.
@@ -78,7 +79,7 @@ func TestSnippetsAreRun(t *testing.T) {
 			run[m[1]] = true
 		}
 	}
-	for _, page := range []string{"migrating-from-supabase.md", "observability.md"} {
+	for _, page := range []string{"migrating-from-supabase.md", "observability.md", "ci.md"} {
 		list, err := blocks(page)
 		if err != nil {
 			t.Fatal(err)
@@ -289,4 +290,12 @@ func setEnv(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: setenv NAME FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// ci SCRIPT runs a script of the folder ci.
+func ciScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ci SCRIPT")
+	}
+	ts.Check(ts.Exec(filepath.Join(docsDir(), "..", "ci", args[0])))
 }
