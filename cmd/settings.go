@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -119,55 +118,4 @@ func (s *settings) running(a *app) ([]instance, error) {
 		fmt.Fprintf(a.Err, "Removed the stale PID file %s: its server has ended without cleaning up.\n", path)
 	}
 	return list, err
-}
-
-// named is a value under the name that the Supabase CLI gives it, with a title for people.
-type named struct {
-	name, title string
-	secret      bool
-}
-
-// names are the addresses and keys of a server, in the order of the Supabase CLI.
-var names = []named{
-	{"API_URL", "API URL", false},
-	{"REST_URL", "", false},
-	{"STORAGE_S3_URL", "S3 URL", false},
-	{"DB_URL", "Database URL", true},
-	{"INBUCKET_URL", "", false},
-	{"MAILPIT_URL", "Mailbox", false},
-	{"PUBLISHABLE_KEY", "Publishable key", false},
-	{"SECRET_KEY", "Secret key", true},
-	{"JWT_SECRET", "JWT secret", true},
-	{"ANON_KEY", "Anon key", false},
-	{"SERVICE_ROLE_KEY", "Service role key", true},
-	{"S3_PROTOCOL_ACCESS_KEY_ID", "S3 access key", false},
-	{"S3_PROTOCOL_ACCESS_KEY_SECRET", "S3 secret key", true},
-	{"S3_PROTOCOL_REGION", "S3 region", false},
-}
-
-// values are the addresses and keys of a server, by name. What is not served, and keys that a JWT secret without a shared
-// key cannot make, are left out.
-func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig) map[string]string {
-	s3URL := api + "/storage/v1/s3"
-	if s3.Disabled || s3.AccessKeyID == "" {
-		s3, s3URL = server.S3ProtocolConfig{}, ""
-	}
-	all := map[string]string{
-		"API_URL":                       api,
-		"REST_URL":                      api + "/rest/v1",
-		"STORAGE_S3_URL":                s3URL,
-		"DB_URL":                        database,
-		"INBUCKET_URL":                  mailbox,
-		"MAILPIT_URL":                   mailbox,
-		"PUBLISHABLE_KEY":               keys.PublishableKey,
-		"SECRET_KEY":                    keys.SecretKey,
-		"JWT_SECRET":                    keys.JWTSecret,
-		"ANON_KEY":                      keys.AnonKey,
-		"SERVICE_ROLE_KEY":              keys.ServiceRoleKey,
-		"S3_PROTOCOL_ACCESS_KEY_ID":     s3.AccessKeyID,
-		"S3_PROTOCOL_ACCESS_KEY_SECRET": s3.SecretAccessKey,
-		"S3_PROTOCOL_REGION":            s3.Region,
-	}
-	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
-	return all
 }

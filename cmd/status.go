@@ -1,17 +1,15 @@
 package cmd
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"strconv"
 	"time"
 )
 
 type statusCommand struct {
-	Output  string `help:"Print as text, json or env, with the names of the Supabase CLI." short:"o" enum:"text,json,env" default:"text" placeholder:"FORMAT"`
-	Workdir string `help:"Show the server of the project in DIR, the folder that contains supabase/." placeholder:"DIR" type:"path"`
-	Port    int    `help:"Show the server on this port, when several run." short:"p" placeholder:"PORT"`
+	Output       string   `help:"Print as text (or pretty, its other name), json, env, yaml or toml, with the names of the Supabase CLI." short:"o" enum:"text,pretty,json,env,yaml,toml" default:"text" placeholder:"FORMAT"`
+	OverrideName []string `help:"Print a value under another name: api.url=NEXT_PUBLIC_SUPABASE_URL." placeholder:"OPTION=NAME"`
+	Workdir      string   `help:"Show the server of the project in DIR, the folder that contains supabase/." placeholder:"DIR" type:"path"`
+	Port         int      `help:"Show the server on this port, when several run." short:"p" placeholder:"PORT"`
 }
 
 // Help is shown by `suparust status --help`.
@@ -22,12 +20,16 @@ Examples:
 
     suparust status
     suparust status -o env > .env.local
+    suparust status -o env --override-name api.url=NEXT_PUBLIC_SUPABASE_URL,auth.anon_key=NEXT_PUBLIC_SUPABASE_ANON_KEY
     suparust --profile test status
 `
 }
 
 // Run shows the server's state.
 func (c statusCommand) Run(a *app) error {
+	if _, err := overridden(nil, c.OverrideName); err != nil {
+		return err
+	}
 	s, err := a.settings(settingFlags{Port: c.Port, Workdir: c.Workdir})
 	if err != nil {
 		return err
@@ -37,64 +39,33 @@ func (c statusCommand) Run(a *app) error {
 		return err
 	}
 	if server == nil {
-		if c.Output == "text" {
+		if encodings[c.Output] == nil {
 			fmt.Fprintln(a.Out, "Status: STOPPED")
 		}
 		return exitStatus(exitStopped)
 	}
 	if !server.state.known() {
-		if c.Output == "text" {
+		if encodings[c.Output] == nil {
 			fmt.Fprintf(a.Out, "Status: RUNNING (PID %d)\n", server.pid)
 		}
 		return fmt.Errorf("the file %s, in which the server tells its addresses and keys, was removed; `suparust restart%s` writes it anew", statePath(server.path), a.id.flags())
 	}
 	if !server.state.Serving {
-		if c.Output == "text" {
+		if encodings[c.Output] == nil {
 			fmt.Fprintf(a.Out, "Status: STARTING (PID %d)\n", server.pid)
 		}
 		return exitStatus(exitStopped)
 	}
-	switch c.Output {
-	case "json":
-		return printJSON(a.Out, server.state.Values)
-	case "env":
-		for _, n := range names {
-			if v, ok := server.state.Values[n.name]; ok {
-				fmt.Fprintf(a.Out, "%s=%s\n", n.name, strconv.Quote(v))
-			}
+	if encode := encodings[c.Output]; encode != nil {
+		values, err := overridden(server.state.Values, c.OverrideName)
+		if err != nil {
+			return err
 		}
-		return nil
+		return encode(a.Out, values)
 	}
 	fmt.Fprintf(a.Out, "Status: RUNNING (PID %d, uptime %s)\n", server.pid, uptime(time.Since(server.state.Started)))
 	printNames(a.Out, server.state.Values, true)
 	return nil
-}
-
-// printJSON keeps the order of the names.
-func printJSON(out io.Writer, values map[string]string) error {
-	text, between := "{", ""
-	for _, n := range names {
-		v, ok := values[n.name]
-		if !ok {
-			continue
-		}
-		value, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		text += fmt.Sprintf("%s\n  %q: %s", between, n.name, value)
-		between = ","
-	}
-	_, err := io.WriteString(out, text+"\n}\n")
-	return err
-}
-
-func printNames(out io.Writer, values map[string]string, secrets bool) {
-	for _, n := range names {
-		if v, ok := values[n.name]; ok && n.title != "" && (secrets || !n.secret) {
-			fmt.Fprintf(out, "  %-18s %s\n", n.title+":", v)
-		}
-	}
 }
 
 // uptime writes 2h 14m 33s.

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/joho/godotenv"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 )
@@ -338,13 +339,10 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 // keys [ARGS…] puts what `suparust ARGS status -o env` prints into the script's environment, as $SERVER_NAME.
 func keys(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("suparust", append(args, "status", "-o", "env")...))
-	for line := range strings.Lines(ts.ReadFile("stdout")) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
-		unquoted, err := strconv.Unquote(value)
-		if !ok || err != nil {
-			ts.Fatalf("%q is not NAME=\"value\"", line)
-		}
-		ts.Setenv("SERVER_"+name, unquoted) // the name alone would be a setting of the next start
+	values, err := godotenv.Unmarshal(ts.ReadFile("stdout"))
+	ts.Check(err)
+	for name, value := range values {
+		ts.Setenv("SERVER_"+name, value) // the name alone would be a setting of the next start
 	}
 }
 
