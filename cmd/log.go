@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,38 +14,55 @@ import (
 	"golang.org/x/term"
 )
 
+const traceLevel = slog.LevelDebug - 4
+
+// levelNames are what the errors say.
+const levelNames = "trace, debug, info, warn, error, off"
+
 // levels are the names of SUPARUST_LOG_LEVEL.
 var levels = map[string]slog.Level{
-	"trace": slog.LevelDebug - 4, "debug": slog.LevelDebug, "info": slog.LevelInfo,
+	"trace": traceLevel, "debug": slog.LevelDebug, "info": slog.LevelInfo,
 	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError, "crit": slog.LevelError, "off": slog.LevelError + 100,
 }
 
-// logger makes the server's log from SUPARUST_LOG_LEVEL, SUPARUST_LOG_FORMAT and SUPARUST_LOG (target=level, …; RUST_LOG
-// is its old name).
+// logSettings are what is logged, and how.
+type logSettings struct {
+	levelFilter
+	format  string // "" chooses by what it is written to
+	noColor bool
+}
+
+// readLogSettings reads SUPARUST_LOG_LEVEL, SUPARUST_LOG_FORMAT, SUPARUST_LOG (target=level, …; RUST_LOG is its old name),
+// NO_COLOR and TERM. The error tells of all that cannot be.
+func readLogSettings(lookup func(string) (string, bool)) (logSettings, error) {
+	var l logSettings
+	var levelErr, formatErr error
+	l.levelFilter, levelErr = logFilter(lookup)
+	switch l.format, _ = lookup("SUPARUST_LOG_FORMAT"); l.format {
+	case "", "json", "pretty":
+	default:
+		formatErr = usageError{fmt.Sprintf("the setting SUPARUST_LOG_FORMAT: %q is neither json nor pretty", l.format)}
+	}
+	noColor, _ := lookup("NO_COLOR")
+	terminal, _ := lookup("TERM")
+	l.noColor = noColor != "" || terminal == "dumb"
+	return l, errors.Join(levelErr, formatErr)
+}
+
+// logger makes the server's log.
 func (a *app) logger(lookup func(string) (string, bool)) (*slog.Logger, error) {
-	filter, err := logFilter(lookup)
+	l, err := readLogSettings(lookup)
 	if err != nil {
 		return nil, err
 	}
-	format, _ := lookup("SUPARUST_LOG_FORMAT")
 	terminal := isTerminal(a.Err)
-	if format == "" {
-		format = "json"
-		if terminal {
-			format = "pretty"
-		}
-	}
 	var handler slog.Handler
-	switch format {
-	case "json":
-		handler = slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: filter.lowest(), ReplaceAttr: jsonNames})
-	case "pretty":
-		noColor, _ := lookup("NO_COLOR")
-		handler = tint.NewTextHandler(a.Err, &tint.Options{Level: filter.lowest(), TimeFormat: time.TimeOnly, NoColor: !terminal || noColor != ""})
-	default:
-		return nil, usageError{fmt.Sprintf("the setting SUPARUST_LOG_FORMAT: %q is neither json nor pretty", format)}
+	if l.format == "pretty" || l.format == "" && terminal {
+		handler = tint.NewTextHandler(a.Err, &tint.Options{Level: l.lowest(), TimeFormat: time.TimeOnly, NoColor: l.noColor || !terminal, ReplaceAttr: prettyNames})
+	} else {
+		handler = slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: l.lowest(), ReplaceAttr: jsonNames})
 	}
-	return slog.New(&targetHandler{Handler: handler, filter: filter, level: filter.all}), nil
+	return slog.New(&targetHandler{Handler: handler, filter: l.levelFilter, level: l.of(serverTarget)}), nil
 }
 
 // jsonNames gives JSON records the field names of the documentation.
@@ -57,6 +75,18 @@ func jsonNames(groups []string, a slog.Attr) slog.Attr {
 		a.Key = "timestamp"
 	case slog.MessageKey:
 		a.Key = "message"
+	case slog.LevelKey:
+		if level, ok := a.Value.Any().(slog.Level); ok && level == traceLevel {
+			a.Value = slog.StringValue("TRACE")
+		}
+	}
+	return a
+}
+
+// prettyNames gives the lowest level of pretty records its name.
+func prettyNames(groups []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey && level == traceLevel {
+		a.Value = slog.StringValue("TRC")
 	}
 	return a
 }
@@ -75,8 +105,17 @@ func (f levelFilter) lowest() slog.Level {
 	return low
 }
 
+// of is the least level of a target's records.
+func (f levelFilter) of(target string) slog.Level {
+	if level, ok := f.targets[target]; ok {
+		return level
+	}
+	return f.all
+}
+
 func logFilter(lookup func(string) (string, bool)) (levelFilter, error) {
 	f := levelFilter{all: slog.LevelInfo, targets: map[string]slog.Level{}}
+	var errs []error
 	for _, name := range []string{"PGRST_LOG_LEVEL", "SUPARUST_LOG_LEVEL"} { // the later one wins
 		text, _ := lookup(name)
 		if text == "" {
@@ -84,7 +123,8 @@ func logFilter(lookup func(string) (string, bool)) (levelFilter, error) {
 		}
 		level, ok := levels[strings.ToLower(text)]
 		if !ok {
-			return f, usageError{fmt.Sprintf("the setting %s: %q is none of trace, debug, info, warn, error, off", name, text)}
+			errs = append(errs, usageError{fmt.Sprintf("the setting %s: %q is none of %s", name, text, levelNames)})
+			continue
 		}
 		f.all = level
 	}
@@ -106,21 +146,34 @@ func logFilter(lookup func(string) (string, bool)) (levelFilter, error) {
 		switch {
 		case !ok && name == "RUST_LOG": // also read by other programs, in a richer language
 		case !ok:
-			return f, usageError{fmt.Sprintf("the setting SUPARUST_LOG: %q is not target=level, such as rest=debug", part)}
+			errs = append(errs, usageError{fmt.Sprintf("the setting SUPARUST_LOG: %q is no target=level, such as rest=debug, with a level of %s", part, levelNames)})
 		case target == "":
 			f.all = level
 		default:
 			f.targets[target] = level
 		}
 	}
-	return f, nil
+	return f, errors.Join(errs...)
 }
 
-// targetHandler applies the level of a record's target.
+// serverTarget is the target of records that name none.
+const serverTarget = "server"
+
+// targetHandler applies the level of a record's target, which it gives to those that have none.
 type targetHandler struct {
 	slog.Handler
 	filter levelFilter
 	level  slog.Level
+	named  bool // the target
+}
+
+// Handle writes the record.
+func (h *targetHandler) Handle(ctx context.Context, r slog.Record) error {
+	if !h.named {
+		r = r.Clone()
+		r.AddAttrs(slog.String("target", serverTarget))
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 // Enabled reports whether records of the level are wanted for the target that the attributes named.
@@ -136,10 +189,7 @@ func (h *targetHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 		if a.Key != "target" {
 			continue
 		}
-		next.level = h.filter.all
-		if level, ok := h.filter.targets[a.Value.String()]; ok {
-			next.level = level
-		}
+		next.level, next.named = h.filter.of(a.Value.String()), true
 	}
 	return &next
 }

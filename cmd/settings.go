@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -64,7 +65,13 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		}
 		return lookup(name)
 	}
-	if err := s.config.FromEnv(withFlags, func(n server.Note) { s.notes = append(s.notes, n) }, s.environ.names()...); err != nil {
+	err = s.config.FromEnv(withFlags, func(n server.Note) { s.notes = append(s.notes, n) }, s.environ.names()...)
+	_, logErr := readLogSettings(s.environ.lookup)
+	var keyErr error
+	if s.config.Keys.JWTSecret != "" {
+		_, keyErr = s.config.CompleteKeys()
+	}
+	if err = errors.Join(err, keyErr, logErr); err != nil { // all that cannot be, at once
 		return nil, usageError{err.Error()}
 	}
 	return s, nil

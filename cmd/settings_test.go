@@ -63,13 +63,13 @@ func TestSettingsPrecedence(t *testing.T) {
 func TestAppsVariablesAreNotOurs(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".git/HEAD", "")
-	write(t, ".env", "PORT=3000\nJWT_SECRET=of-the-app\nSUPABASE_ANON_KEY=of-the-hosted-project\nDATA_DIR=x\n")
+	write(t, ".env", "PORT=3000\nJWT_SECRET=of-the-app-and-of-more-than-32-characters\nSUPABASE_ANON_KEY=of-the-hosted-project\nDATA_DIR=x\n")
 	s, err := newApp(t, "").settings(settingFlags{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.config.Keys.JWTSecret != "of-the-app" || s.config.Database.DataDir != "x" || len(s.notes) == 0 {
-		t.Errorf("without a project the aliases count, with a note: %+v, notes %q", s.config.Database, s.notes)
+	if s.config.Keys.JWTSecret != "of-the-app-and-of-more-than-32-characters" || s.config.Database.DataDir != "x" || len(s.notes) == 0 {
+		t.Errorf("without a project the aliases count, with a note: %+v, notes %v", s.config.Database, s.notes)
 	}
 	write(t, "supabase/config.toml", "")
 	if s, err = newApp(t, "").settings(settingFlags{}); err != nil {

@@ -365,4 +365,12 @@ func (c *Config) secretKeys() (gateway.KeySet, error) {
 	return c.Keys.Set()
 }
 
+// logger is that of a part of the server.
+func (c *Config) logger(target string) *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger.With("target", target)
+}
+
 func (c *Config) addr() string { return net.JoinHostPort(c.BindAddr, strconv.Itoa(c.Port)) }

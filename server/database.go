@@ -49,7 +49,7 @@ func openDatabase(ctx context.Context, c *Config) (*database, error) {
 		err = d.openPools(c)
 	}
 	if err != nil {
-		d.close(c.Logger)
+		d.close(c.logger("pg"))
 		return nil, err
 	}
 	return d, nil
@@ -152,7 +152,7 @@ func startSnapshot(ctx context.Context, c *Config) (cl *pg.Cluster, fresh bool, 
 }
 
 func (c *Config) clusterConfig() pg.Config {
-	return pg.Config{Port: c.databasePort(), ListenAddr: c.Database.ListenAddr, FirstUser: apiUser, Logger: c.Logger}
+	return pg.Config{Port: c.databasePort(), ListenAddr: c.Database.ListenAddr, FirstUser: apiUser, Logger: c.logger("pg")}
 }
 
 // inDataDir has the cluster work on the data directory.
@@ -190,7 +190,7 @@ func (d *database) update(ctx context.Context, c *Config) error {
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, d.open(), project.Options{Logger: c.Logger})
+	return src.Apply(ctx, d.open(), project.Options{Logger: c.logger("project")})
 }
 
 func (d *database) open() project.OpenFunc {
@@ -242,7 +242,7 @@ func (d *database) openExternal(ctx context.Context, c *Config) error {
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, d.open(), project.Options{Fresh: fresh && c.Database.Seed, Logger: c.Logger})
+	return src.Apply(ctx, d.open(), project.Options{Fresh: fresh && c.Database.Seed, Logger: c.logger("project")})
 }
 
 // urlOf is the URL of the same database for another user. A connection string
@@ -280,7 +280,7 @@ func (d *database) openPools(c *Config) error {
 // sessions is what the pools have in common.
 func (c *Config) sessions() session.Config {
 	return session.Config{MaxConns: c.Database.MaxConns, AcquireTimeout: c.Database.AcquireTimeout,
-		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Trace: c.tracer(), Logger: c.Logger}
+		MaxIdle: c.Database.MaxIdle, MaxLifetime: c.Database.MaxLifetime, Trace: c.tracer(), Logger: c.logger("pg")}
 }
 
 // listenConn opens a connection that stays, to hear of notifications.

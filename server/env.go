@@ -180,6 +180,20 @@ func intSetting(field func(*Config) *int) func(*Config, string) error {
 	}
 }
 
+func portSetting(field func(*Config) *int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		var port int
+		if err := intSetting(func(*Config) *int { return &port })(c, v); err != nil {
+			return err
+		}
+		if port > 65535 {
+			return fmt.Errorf("%q is no port from 0 to 65535", v)
+		}
+		*field(c) = port
+		return nil
+	}
+}
+
 // boolSetting reads truth values as PostgREST does.
 func boolSetting(field func(*Config) *bool) func(*Config, string) error {
 	return func(c *Config, v string) error {

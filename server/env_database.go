@@ -20,7 +20,7 @@ var databaseSettings = []Setting{
 	{Name: "SUPARUST_DB_NAME", Aliases: []string{"POSTGRES_DB"}, Default: "postgres", Help: "Database of that PostgreSQL. The embedded one's is postgres.",
 		set: textSetting(func(c *Config) *string { return &c.Database.external.name })},
 	{Name: "SUPARUST_DB_PORT", Aliases: []string{"POSTGRES_PORT"}, Default: "SUPARUST_PORT + 10000; 5432 of an external PostgreSQL", Help: "Port of the embedded PostgreSQL on loopback, where 0 takes a free one, or of the external one.",
-		set: intSetting(func(c *Config) *int { return &c.Database.Port })},
+		set: portSetting(func(c *Config) *int { return &c.Database.Port })},
 	{Name: "SUPARUST_DB_PASSWORD", Aliases: []string{"POSTGRES_PASSWORD"}, Default: "postgres, or that of SUPARUST_DB_URL", Secret: true, Help: "Password of the database's login roles.",
 		set: textSetting(func(c *Config) *string { return &c.Database.Password })},
 	{Name: "SUPARUST_DB_MODE", Default: "external with SUPARUST_DB_URL, else embedded", Help: "embedded ignores SUPARUST_DB_URL; external requires it, or SUPARUST_DB_HOST.",

@@ -16,7 +16,7 @@ var mailSettings = slices.Concat(mailboxSettings, smtpSettings, mailerSettings)
 
 var mailboxSettings = []Setting{
 	{Name: "SUPARUST_MAIL_PORT", Default: "54324 beside a project, else SUPARUST_PORT + 20000", Help: "Port of the mailbox: its page, Mailpit's API and Inbucket's; 0 takes a free one.",
-		set: intSetting(func(c *Config) *int { return &c.Mail.Port })},
+		set: portSetting(func(c *Config) *int { return &c.Mail.Port })},
 	{Name: "SUPARUST_MAIL_ENABLED", Default: "true", Help: "Serve the mailbox on its port.",
 		set: func(c *Config, v string) error {
 			var on bool
@@ -35,7 +35,7 @@ var mailboxSettings = []Setting{
 			return nil
 		}},
 	{Name: "SUPARUST_MAIL_SMTP_PORT", Default: "none, or the project's local_smtp.smtp_port", Help: "Port where the mailbox takes mails of other programs by SMTP; 0 takes none.",
-		set: intSetting(func(c *Config) *int { return &c.Mail.SMTPPort })},
+		set: portSetting(func(c *Config) *int { return &c.Mail.SMTPPort })},
 	{Name: "SUPARUST_MAIL_CORS", Aliases: []string{"MP_API_CORS"}, Default: "the mailbox's own pages", Help: "Further origins whose pages may use the mailbox's API, with commas between; * is all. A mailbox on loopback answers to their hosts, too.",
 		set: listSetting(func(c *Config) *[]string { return &c.Mail.Origins })},
 }
@@ -44,7 +44,7 @@ var smtpSettings = []Setting{
 	{Name: "SUPARUST_SMTP_HOST", Aliases: []string{"GOTRUE_SMTP_HOST", "SMTP_HOST"}, Default: "none: mails stay in the mailbox", Help: "SMTP server that every mail is sent through too.",
 		set: textSetting(func(c *Config) *string { return &c.Mail.SMTP.Host })},
 	{Name: "SUPARUST_SMTP_PORT", Aliases: []string{"GOTRUE_SMTP_PORT", "SMTP_PORT"}, Default: "587", Help: "Its port; on 465 TLS is spoken from the start, elsewhere where the server offers it.",
-		set: intSetting(func(c *Config) *int { return &c.Mail.SMTP.Port })},
+		set: portSetting(func(c *Config) *int { return &c.Mail.SMTP.Port })},
 	{Name: "SUPARUST_SMTP_USER", Aliases: []string{"GOTRUE_SMTP_USER", "SMTP_USER"}, Default: "none", Help: "User to log in with.",
 		set: textSetting(func(c *Config) *string { return &c.Mail.SMTP.User })},
 	{Name: "SUPARUST_SMTP_PASS", Aliases: []string{"GOTRUE_SMTP_PASS", "SMTP_PASS"}, Default: "none", Secret: true, Help: "Password to log in with; told only to a server behind TLS or on this machine.",

@@ -51,18 +51,18 @@ func TestNotes(t *testing.T) {
 // TestFaultsAllAtOnce: whoever corrects a file learns of everything in it.
 func TestFaultsAllAtOnce(t *testing.T) {
 	t.Parallel()
-	_, _, err := configured(t, "SUPARUST_PORT=x", "DISABLE_SIGNUP=perhaps", "SUPARUST_APP_SETTINGS_a-b=1", "SUPARUST_JWT_EXPIRY=-1", "SUPARUST_SITE_URL=http://x")
+	_, _, err := configured(t, "SUPARUST_PORT=x", "DISABLE_SIGNUP=perhaps", "SUPARUST_APP_SETTINGS_a-b=1", "SUPARUST_JWT_EXPIRY=-1", "SUPARUST_SITE_URL=http://x", "SUPARUST_MAIL_PORT=65536")
 	want := `the setting SUPARUST_PORT: "x" is no whole number from 0
 the setting SUPARUST_APP_SETTINGS_a-b: `
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Fatalf("%v, want it to begin with %s", err, want)
 	}
-	for _, fault := range []string{`DISABLE_SIGNUP: "perhaps" is neither true nor false`, `SUPARUST_JWT_EXPIRY: "-1" is no number of seconds`} {
+	for _, fault := range []string{`DISABLE_SIGNUP: "perhaps" is neither true nor false`, `SUPARUST_JWT_EXPIRY: "-1" is no number of seconds`, `SUPARUST_MAIL_PORT: "65536" is no port from 0 to 65535`} {
 		if !strings.Contains(err.Error(), fault) {
 			t.Errorf("%s is not told of in %v", fault, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "the setting "); n != 4 {
+	if n := strings.Count(err.Error(), "the setting "); n != 5 {
 		t.Errorf("%d faults: %v", n, err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 // serverSettings are about where the server listens and what it begins with.
 var serverSettings = []Setting{
 	{Name: "SUPARUST_PORT", Aliases: []string{"PORT", "PGRST_SERVER_PORT", "GOTRUE_API_PORT"}, Default: "3000", Help: "Port of the APIs; 0 takes a free one.",
-		set: intSetting(func(c *Config) *int { return &c.Port })},
+		set: portSetting(func(c *Config) *int { return &c.Port })},
 	{Name: "SUPARUST_BIND_ADDR", Aliases: []string{"BIND_ADDR", "PGRST_SERVER_HOST", "GOTRUE_API_HOST"}, Default: "0.0.0.0, beside a project 127.0.0.1", Help: "Address the APIs listen on.",
 		set: addressSetting(func(c *Config) *string { return &c.BindAddr })},
 	{Name: "SUPARUST_ADMIN_PORT", Aliases: []string{"PGRST_ADMIN_SERVER_PORT"}, Default: "none", Help: "Port where /live, /ready, /schema_cache and /metrics are answered, to anybody who reaches it.",
-		set: intSetting(func(c *Config) *int { return &c.AdminPort })},
+		set: portSetting(func(c *Config) *int { return &c.AdminPort })},
 	{Name: "SUPARUST_ADMIN_ADDR", Aliases: []string{"PGRST_ADMIN_SERVER_HOST"}, Default: "SUPARUST_BIND_ADDR", Help: "Address that port listens on.",
 		set: addressSetting(func(c *Config) *string { return &c.AdminAddr })},
 	{Name: "SUPARUST_PUBLIC_URL", Aliases: []string{"SUPARUST_API_URL", "SUPABASE_PUBLIC_URL", "API_EXTERNAL_URL"}, Default: "the address it listens on", Help: "Address that clients use, for links in mails and documents. One that ends with /auth/v1, as a GoTrue has it, means what is before.",

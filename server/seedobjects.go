@@ -51,7 +51,7 @@ func (s *Server) seedObject(ctx context.Context, p *project.Project, o project.O
 	}
 	changed, err := s.storage.Seed(ctx, o.Bucket, o.Key, f, info.Size())
 	if changed {
-		s.cfg.Logger.Info("stored a file of the project", "target", "storage", "path", o.Path, "bucket", o.Bucket, "key", o.Key)
+		s.cfg.Logger.With("target", "storage").Info("stored a file of the project", "path", o.Path, "bucket", o.Bucket, "key", o.Key)
 	}
 	return err
 }

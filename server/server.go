@@ -265,7 +265,7 @@ func (s *Server) stop(ctx context.Context) error {
 	}
 	switch {
 	case s.db != nil:
-		s.db.close(s.cfg.Logger)
+		s.db.close(s.cfg.logger("pg"))
 	case s.cfg.Cluster != nil:
 		errs = append(errs, s.cfg.Cluster.Stop())
 	}

@@ -35,7 +35,7 @@ func LoadTemplate(ctx context.Context, c Config) (*pg.Template, error) {
 		Binaries: bin,
 		Key:      key,
 		CacheDir: c.Database.CacheDir,
-		Logger:   c.Logger,
+		Logger:   c.logger("pg"),
 		Build: func(ctx context.Context, dsn func(user, db string) string) error {
 			open := func(ctx context.Context, user, db string) (*pgx.Conn, error) {
 				return pgx.Connect(ctx, dsn(user, db))
@@ -51,7 +51,7 @@ func (c *Config) binaries(ctx context.Context) (*pg.Binaries, error) {
 		BinDir:   c.Database.BinDir,
 		CacheDir: c.Database.CacheDir,
 		Progress: c.Progress,
-		Logger:   c.Logger,
+		Logger:   c.logger("pg"),
 	})
 }
 
@@ -108,7 +108,7 @@ func (c *Config) build(ctx context.Context, src *project.Project, open project.O
 	}
 	switch {
 	case src != nil:
-		if err := src.Apply(ctx, open, project.Options{Fresh: true, Logger: c.Logger}); err != nil {
+		if err := src.Apply(ctx, open, project.Options{Fresh: true, Logger: c.logger("project")}); err != nil {
 			return err
 		}
 	case c.Quickstart:
