@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,7 +33,7 @@ Examples:
 }
 
 type keysShowCommand struct {
-	Output  string `help:"Print as text, json or env, with the names of the Supabase CLI." short:"o" enum:"text,json,env" default:"text" placeholder:"FORMAT"`
+	Output  string `help:"Print as text, json, env, yaml or toml, with the names of the Supabase CLI." short:"o" enum:"text,json,env,yaml,toml" default:"text" placeholder:"FORMAT"`
 	Workdir string `help:"Use the project in DIR, the folder that contains supabase/." placeholder:"DIR" type:"path"`
 }
 
@@ -64,16 +63,8 @@ func (c keysShowCommand) Run(a *app) error {
 		return err
 	}
 	all := keyValues(keys)
-	switch c.Output {
-	case "json":
-		return printJSON(a.Out, all)
-	case "env":
-		for _, n := range names {
-			if v, ok := all[n.name]; ok {
-				fmt.Fprintf(a.Out, "%s=%s\n", n.name, strconv.Quote(v))
-			}
-		}
-		return nil
+	if encode := encodings[c.Output]; encode != nil {
+		return encode(a.Out, all)
 	}
 	printNames(a.Out, all, true)
 	return nil
