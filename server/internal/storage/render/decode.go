@@ -8,7 +8,6 @@ import (
 	"image/draw"
 	"image/gif"
 	"image/jpeg"
-	"image/png"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/webp"
@@ -64,7 +63,7 @@ func inspect(data []byte) (*picture, error) {
 		c, err = jpeg.DecodeConfig(r)
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
 		p.format, p.perPixel = PNG, 8
-		c, err = png.DecodeConfig(r)
+		c, err = pngConfig(data)
 	case bytes.HasPrefix(data, []byte("GIF8")):
 		p.format, p.perPixel = GIF, 5
 		c, err = gif.DecodeConfig(r)
@@ -105,7 +104,7 @@ func (p *picture) decode() (m image.Image, err error) {
 	case JPEG:
 		m, err = jpeg.Decode(r)
 	case PNG:
-		m, err = png.Decode(r)
+		m, err = decodePNG(p.data)
 	case GIF:
 		m, err = p.firstFrame(r)
 	case WebP:
