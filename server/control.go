@@ -42,13 +42,15 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	if s.cfg.ControlToken == "" {
 		s.cfg.ControlToken = rand.Text()
 	}
-	api := control.New(control.Config{
+	s.branches = newBranches(s)
+	s.control = control.New(control.Config{
 		Token: s.cfg.ControlToken, Clock: s.clock, Mail: s.cfg.Mailbox, Faults: &s.faults,
 		Instance: s.instance, Disconnect: s.Disconnect, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
+		Branches: s.branches, Snapshots: snapshots{s},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUnder(r, controlPath) {
-			api.ServeHTTP(w, below(r, controlPath))
+			s.control.ServeHTTP(w, below(r, controlPath))
 			return
 		}
 		faulty.ServeHTTP(w, r)

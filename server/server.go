@@ -50,6 +50,8 @@ type Server struct {
 	storage  *storage.Handler
 	clock    *Clock
 	faults   control.Faults
+	control  *control.Handler // nil where it is off, and branches too
+	branches *branches
 	cleanup  func()
 	serving  sync.WaitGroup
 	failed   chan error
@@ -240,6 +242,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) stop(ctx context.Context) error {
 	var errs []error
+	if s.control != nil {
+		s.control.Close()
+	}
 	if s.http != nil {
 		if err := s.http.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("requests were still under way: %w", err))
@@ -247,6 +252,9 @@ func (s *Server) stop(ctx context.Context) error {
 		}
 	} else if s.listener != nil {
 		_ = s.listener.Close() // nobody was told of it
+	}
+	if s.branches != nil {
+		errs = append(errs, s.branches.close())
 	}
 	s.cutOff()
 	s.settling.Wait()

@@ -93,9 +93,16 @@ var snapshotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func checkSnapshotName(name string) error {
 	if !snapshotName.MatchString(name) {
-		return fmt.Errorf("%q cannot name a snapshot: use up to 64 letters, digits, dots, dashes and underscores, the first of them a letter or a digit", name)
+		return snapshotNameError(name)
 	}
 	return nil
+}
+
+// snapshotNameError is a name that no snapshot can have.
+type snapshotNameError string
+
+func (e snapshotNameError) Error() string {
+	return fmt.Sprintf("%q cannot name a snapshot: use up to 64 letters, digits, dots, dashes and underscores, the first of them a letter or a digit", string(e))
 }
 
 // snapshotDir is where named snapshots are kept.
@@ -108,11 +115,13 @@ func (c *Config) snapshotDir() (string, error) {
 	case c.Database.DataDir != "":
 		return filepath.Abs(besideData(c.Database.DataDir))
 	}
-	return "", errors.New("there is no directory for snapshots with a name: set SUPARUST_SNAPSHOT_DIR")
+	return "", errNoSnapshotDir
 }
 
 // besideData is where the snapshots of a data directory are.
 func besideData(dataDir string) string { return strings.TrimRight(dataDir, "/") + "-snapshots" }
+
+var errNoSnapshotDir = errors.New("there is no directory for snapshots with a name: set SUPARUST_SNAPSHOT_DIR")
 
 var errExternalSnapshot = errors.New("a snapshot is a copy of PostgreSQL's own files, and those of the external database SUPARUST_DB_URL are not here: use the means of that PostgreSQL, or an embedded one")
 

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -54,6 +55,8 @@ type Config struct {
 	Disconnect func(ctx context.Context) (int, error)
 	// ResetAuth forgets every user and message.
 	ResetAuth func(ctx context.Context) error
+	Branches  Branches
+	Snapshots Snapshots
 	// Session answers with the tokens of a new session, for the user that the
 	// body names.
 	Session http.Handler
@@ -64,6 +67,8 @@ type Handler struct {
 	cfg   Config
 	token [sha256.Size]byte
 	inner http.Handler
+	ended chan struct{} // closed by Close
+	once  sync.Once
 }
 
 // route is an operation of the API: openapi.json describes each.
@@ -74,7 +79,7 @@ type route struct {
 
 // New makes a Handler. It does no I/O.
 func New(c Config) *Handler {
-	h := &Handler{cfg: c, token: sha256.Sum256([]byte(c.Token))}
+	h := &Handler{cfg: c, token: sha256.Sum256([]byte(c.Token)), ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	for _, r := range h.routes() {
 		mux.Handle(r.method+" "+r.path, r.handler)
@@ -101,8 +106,20 @@ func (h *Handler) routes() []route {
 		{"POST", "/database/disconnect", own(h.disconnect)},
 		{"POST", "/auth/reset", own(h.resetAuth)},
 		{"POST", "/auth/session", h.cfg.Session},
+		{"GET", "/snapshots", own(h.listSnapshots)},
+		{"DELETE", "/snapshots/{name}", own(h.deleteSnapshot)},
+		{"POST", "/snapshot", own(h.saveSnapshot)},
+		{"POST", "/restore", own(h.restoreSnapshot)},
+		{"POST", "/reset", own(h.reset)},
+		{"GET", "/branches", own(h.listBranches)},
+		{"POST", "/branches", own(h.createBranch)},
+		{"POST", "/branches/{id}/renew", own(h.renewBranch)},
+		{"DELETE", "/branches/{id}", own(h.endBranch)},
 	}
 }
+
+// Close ends the answers that take as long as somebody waits for them.
+func (h *Handler) Close() { h.once.Do(func() { close(h.ended) }) }
 
 //go:embed openapi.json
 var openAPI []byte
