@@ -1,11 +1,14 @@
 package cmd
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/joho/godotenv"
@@ -97,5 +100,56 @@ func TestPlaceIsAllOrNothing(t *testing.T) {
 		if err != nil || len(entries) != 1 {
 			t.Errorf("left behind: %v, %v", entries, err)
 		}
+	}
+}
+
+// TestEnvTestAtOnce: of many processes that write the files at once one does, and what is there is of that one alone.
+func TestEnvTestAtOnce(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	var wrote atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			servers, err := testServers(53001)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			files, err := stage(base, servers)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer files.discard()
+			var taken usageError
+			switch err := files.place(); {
+			case err == nil:
+				wrote.Add(1)
+			case !errors.As(err, &taken):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if wrote.Load() != 1 {
+		t.Errorf("%d wrote the files", wrote.Load())
+	}
+	secret := func(file, name string) string {
+		env, err := godotenv.Read(filepath.Join(base, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return env[name]
+	}
+	if a, b := secret(".env.test", "SUPARUST_JWT_SECRET"), secret(".env.test.client", "SUPABASE_JWT_SECRET"); a == "" || a != b {
+		t.Errorf("the secrets of .env.test and its clients are %q and %q", a, b)
+	}
+	if a, b := secret(".env.supabase.test", "JWT_SECRET"), secret(".env.supabase.test.client", "SUPABASE_JWT_SECRET"); a == "" || a != b {
+		t.Errorf("the secrets of .env.supabase.test and its clients are %q and %q", a, b)
+	}
+	entries, err := os.ReadDir(base)
+	if err != nil || len(entries) != 4 {
+		t.Errorf("there are %v, %v", entries, err)
 	}
 }

@@ -2,6 +2,7 @@ package testscript
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/suparust/suparust/cmd"
 )
 
 // notRun are the snippets of the pages that no script runs, each with its reason.
@@ -244,17 +247,83 @@ func jqFields(text string) ([]string, error) {
 	return fields, nil
 }
 
-// TestDatadogSnippet: the agent's file is YAML, names the log and metrics that there are.
-func TestDatadogSnippet(t *testing.T) {
+// TestUnitSnippet: the systemd unit runs a command that there is, and stays beyond the time that the server takes to stop.
+func TestUnitSnippet(t *testing.T) {
 	t.Parallel()
-	list, err := blocks("observability.md")
+	unit := textOf(t, "observability.md", "ini")
+	values := map[string]string{}
+	section := ""
+	for line := range strings.Lines(unit) {
+		line = strings.TrimSpace(line)
+		name, value, ok := strings.Cut(line, "=")
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "["):
+			section = line
+		case !ok || section == "":
+			t.Errorf("%q stands in no section, or is no setting", line)
+		default:
+			values[name] = value
+		}
+	}
+	args := strings.Fields(values["ExecStart"])
+	if len(args) < 2 || filepath.Base(args[0]) != "suparust" {
+		t.Fatalf("ExecStart=%s", values["ExecStart"])
+	}
+	var out, errs bytes.Buffer
+	if code := cmd.Main(append(args[1:], "--help"), cmd.Stdio{Out: &out, Err: &errs}, nil); code != 0 {
+		t.Errorf("ExecStart=%s: %s", values["ExecStart"], errs.String())
+	}
+	if values["WorkingDirectory"] == "" || values["User"] == "" || !strings.Contains(values["ExecReload"], "-USR2") {
+		t.Errorf("%v", values)
+	}
+}
+
+// textOf is the one block of a language on a page.
+func textOf(t *testing.T, page, language string) string {
+	t.Helper()
+	list, err := blocks(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(list, func(b block) bool { return b.language == "yaml" })
+	i := slices.IndexFunc(list, func(b block) bool { return b.language == language })
 	if i < 0 {
-		t.Fatal("there is no YAML on the page")
+		t.Fatalf("%s has no block of %s", page, language)
 	}
+	return list[i].text
+}
+
+// TestWorkflowSnippet: the workflow on the page of CI is YAML and uses the action as the examples do.
+func TestWorkflowSnippet(t *testing.T) {
+	t.Parallel()
+	var workflow struct {
+		Jobs map[string]struct {
+			RunsOn string `yaml:"runs-on"`
+			Steps  []struct{ Uses, Run string }
+		}
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(textOf(t, "ci.md", "yaml")))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&workflow); err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile(filepath.Join(docsDir(), "..", "ci", "examples", "npm.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range workflow.Jobs["test"].Steps {
+		if step.Uses != "" && !strings.Contains(string(example), "uses: "+step.Uses+"\n") {
+			t.Errorf("the page uses %s, and the example does not", step.Uses)
+		}
+	}
+	if len(workflow.Jobs["test"].Steps) == 0 {
+		t.Error("the job has no steps")
+	}
+}
+
+// TestDatadogSnippet: the agent's file is YAML, names the log and metrics that there are.
+func TestDatadogSnippet(t *testing.T) {
+	t.Parallel()
 	var config struct {
 		Logs []struct {
 			Type, Path, Service, Source string
@@ -265,7 +334,7 @@ func TestDatadogSnippet(t *testing.T) {
 			Metrics   []string
 		}
 	}
-	decoder := yaml.NewDecoder(strings.NewReader(list[i].text))
+	decoder := yaml.NewDecoder(strings.NewReader(textOf(t, "observability.md", "yaml")))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&config); err != nil {
 		t.Fatal(err)
