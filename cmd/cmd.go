@@ -36,6 +36,7 @@ type commandLine struct {
 	Status   statusCommand   `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
 	Logs     logsCommand     `cmd:"" help:"Show the log of the server in the background."`
 	Exec     execCommand     `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
+	Doctor   doctorCommand   `cmd:"" help:"Look whether everything is there that a server needs, and say what to do."`
 	Keys     keysCommand     `cmd:"" help:"Show or replace the keys, or sign a token."`
 	DB       dbCommand       `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
 	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`

@@ -34,15 +34,12 @@ type versionInfo struct {
 // Run prints the versions.
 func (c versionCommand) Run(a *app) error {
 	info := versionInfo{
-		Version:  server.Version,
+		Version:  buildVersion(),
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Schema:   migrations.Version(),
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
-		if v := build.Main.Version; server.Version == "dev" && v != "" && v != "(devel)" {
-			info.Version = v
-		}
 		for _, s := range build.Settings {
 			if s.Key == "vcs.revision" {
 				info.Commit = s.Value
@@ -57,4 +54,14 @@ func (c versionCommand) Run(a *app) error {
 	}
 	fmt.Fprintf(a.Out, "suparust %s (%s, %s, schema %s)\n", info.Version, info.Platform, info.Go, info.Schema)
 	return nil
+}
+
+// buildVersion is the release, or the module's version where the binary was not built for a release.
+func buildVersion() string {
+	if build, ok := debug.ReadBuildInfo(); ok && server.Version == "dev" {
+		if v := build.Main.Version; v != "" && v != "(devel)" {
+			return v
+		}
+	}
+	return server.Version
 }

@@ -249,7 +249,7 @@ func DefaultConfig() Config {
 		Database: DatabaseConfig{
 			DataDir:    filepath.Join("data", "postgres"),
 			ListenAddr: "127.0.0.1",
-			Port:       -1, // derived from Port, see databasePort
+			Port:       -1, // derived from Port, see DatabasePort
 			Password:   defaultPassword,
 			Bootstrap:  true,
 			MaxConns:   8,
@@ -300,7 +300,8 @@ func (c *Config) Ephemeral() {
 // nobody chose one.
 const derivedPortDistance = 10000
 
-func (c *Config) databasePort() int {
+// DatabasePort is where an own PostgreSQL listens; 0 is a free port.
+func (c *Config) DatabasePort() int {
 	if c.Database.Port >= 0 {
 		return c.Database.Port
 	}

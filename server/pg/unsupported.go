@@ -79,3 +79,24 @@ func loadImage(context.Context, TemplateSpec, string) (*image, error) { return n
 
 // Guard does nothing: not here.
 func Guard(int, string) (release func()) { return func() {} }
+
+// Machine is what clusters find on this machine.
+type Machine struct {
+	Account    string
+	AccountErr error
+	Memory     string
+	MemoryFree int64
+	Disk       string
+	DiskFree   int64
+	DiskErr    error
+	Leftovers  []string
+}
+
+// RoomInMemory is nothing: not here.
+func (m *Machine) RoomInMemory() int64 { return 0 }
+
+// Examine finds that clusters cannot be run here.
+func Examine() Machine { return Machine{AccountErr: errUnsupported, MemoryFree: -1, DiskFree: -1} }
+
+// Free tells nothing: not here.
+func Free(string) int64 { return -1 }
