@@ -30,18 +30,20 @@ type commandLine struct {
 	Profile string `help:"Serve the profile NAME: settings come from .env.NAME alone." placeholder:"NAME"`
 	EnvFile string `help:"Read settings from FILE instead of .env." placeholder:"FILE"`
 
-	Start    startCommand    `cmd:"" help:"Run the server, in the foreground until Ctrl-C or in the background with --daemon."`
-	Stop     stopCommand     `cmd:"" help:"Stop the server of this folder and wait until it has ended."`
-	Restart  restartCommand  `cmd:"" help:"Stop the server of this folder and start it again with the same flags."`
-	Status   statusCommand   `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
-	Logs     logsCommand     `cmd:"" help:"Show the log of the server in the background."`
-	Exec     execCommand     `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
-	Doctor   doctorCommand   `cmd:"" help:"Look whether everything is there that a server needs, and say what to do."`
-	Keys     keysCommand     `cmd:"" help:"Show or replace the keys, or sign a token."`
-	DB       dbCommand       `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
-	Prefetch prefetchCommand `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
-	Env      envCommand      `cmd:"" help:"Write environment files, and print the environment of clients."`
-	Version  versionCommand  `cmd:"" help:"Show the versions of suparust and of its parts."`
+	Start      startCommand      `cmd:"" help:"Run the server, in the foreground until Ctrl-C or in the background with --daemon."`
+	Stop       stopCommand       `cmd:"" help:"Stop the server of this folder and wait until it has ended."`
+	Restart    restartCommand    `cmd:"" help:"Stop the server of this folder and start it again with the same flags."`
+	Status     statusCommand     `cmd:"" help:"Show whether the server of this folder runs, its URLs and its keys."`
+	Logs       logsCommand       `cmd:"" help:"Show the log of the server in the background."`
+	Exec       execCommand       `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
+	Keys       keysCommand       `cmd:"" help:"Show or replace the keys, or sign a token."`
+	DB         dbCommand         `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
+	Prefetch   prefetchCommand   `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
+	Env        envCommand        `cmd:"" help:"Write environment files, and print the environment of clients."`
+	Doctor     doctorCommand     `cmd:"" help:"Look whether everything is there that a server needs, and say what to do."`
+	Completion completionCommand `cmd:"" help:"Print the script that lets a shell complete commands and flags."`
+	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print what could stand at the end of a line."`
+	Version    versionCommand    `cmd:"" help:"Show the versions of suparust and of its parts."`
 }
 
 // app is what every command works with.
@@ -103,6 +105,21 @@ func Main(args []string, stdio Stdio, environ []string) int {
 // exited unwinds kong after it printed the help.
 type exited struct{ code int }
 
+// newParser makes the parser that fills line, whose model is what the help, the documentation and the completion show.
+func newParser(line *commandLine, stdio Stdio) (*kong.Kong, error) {
+	parser, err := kong.New(line,
+		kong.Name("suparust"),
+		kong.Description(rootHelp),
+		kong.Writers(stdio.Out, stdio.Err),
+		kong.Exit(func(code int) { panic(exited{code}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("build the command line: %w", err)
+	}
+	return parser, nil
+}
+
 func run(args []string, stdio Stdio, environ []string) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -116,15 +133,9 @@ func run(args []string, stdio Stdio, environ []string) (err error) {
 		}
 	}()
 	var line commandLine
-	parser, err := kong.New(&line,
-		kong.Name("suparust"),
-		kong.Description(rootHelp),
-		kong.Writers(stdio.Out, stdio.Err),
-		kong.Exit(func(code int) { panic(exited{code}) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-	)
+	parser, err := newParser(&line, stdio)
 	if err != nil {
-		return fmt.Errorf("build the command line: %w", err)
+		return err
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}

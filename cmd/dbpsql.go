@@ -64,7 +64,7 @@ func missingClient(name, version string, found []string) error {
 		text = fmt.Sprintf("%s of version %s or newer was not found", name, version)
 	}
 	if len(found) > 0 {
-		text += fmt.Sprintf(" (too old: %s)", strings.Join(slices.Compact(slices.Sorted(slices.Values(found))), ", "))
+		text += fmt.Sprintf(" (there is only %s)", strings.Join(slices.Compact(slices.Sorted(slices.Values(found))), ", "))
 	}
 	if version != "" {
 		version = "-" + version

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -34,6 +35,9 @@ func (x *examination) project(workdir string) {
 		x.add("project", healthy, "", "%s", filepath.Join(root, "supabase"))
 	}
 	for _, n := range x.settings.notes {
+		if n.Level < slog.LevelWarn {
+			continue
+		}
 		x.add("settings", doubtful, "follow the sentence, or leave it: the server starts all the same", "%s", n.Text)
 	}
 }
