@@ -1,7 +1,6 @@
 package testscript
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,26 +30,33 @@ const patience = 60 * time.Second
 // commands are what scripts can say beside testscript's own.
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"await":     await,
+	"awaitsql":  awaitQuery,
 	"awaittext": awaitText,
 	"awaitfile": awaitFile,
 	"ci":        ciScript,
 	"closed":    closed,
+	"crash":     crash,
 	"detached":  detached,
 	"exitcode":  exitCode,
 	"expand":    expand,
 	"gone":      gone,
 	"http":      request,
+	"httpstart": startRequest,
+	"httpwait":  waitRequest,
 	"keys":      keys,
+	"lock":      lock,
 	"logfields": logFields,
 	"mode":      mode,
 	"occupy":    occupy,
 	"replace":   replace,
 	"ownpid":    ownPID,
 	"readonly":  readOnly,
+	"save":      save,
 	"setenv":    setEnv,
 	"signal":    sendSignal,
 	"snippet":   snippet,
 	"sql":       query,
+	"unlock":    unlock,
 }
 
 // setup gives a script free ports, $PORT, $PORT2 and $PORT3, and the machine's cache of PostgreSQL binaries and templates.
@@ -81,6 +87,7 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	work := env.WorkDir
+	env.Values[heldKey{}] = &held{requests: map[string]*underWay{}}
 	env.Defer(func() {
 		for _, pid := range killDaemons(work) {
 			env.T().Log(fmt.Sprintf("killed the server in the background that the script left, PID %d", pid))
@@ -299,41 +306,6 @@ func waitGone(work string) string {
 		<-time.After(20 * time.Millisecond)
 	}
 	return left
-}
-
-// http METHOD URL [key:NAME] [bearer:FILE] [header:NAME=VALUE] [BODY] prints the status and the body; key:NAME sends the key
-// that `keys` read under NAME, bearer:FILE then the token in a file.
-func request(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: http METHOD URL [key:NAME] [header:NAME=VALUE] [BODY]")
-	}
-	req, err := http.NewRequest(args[0], args[1], nil)
-	ts.Check(err)
-	for _, arg := range args[2:] {
-		switch kind, value, _ := strings.Cut(arg, ":"); kind {
-		case "bearer":
-			req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(value)))
-		case "key":
-			req.Header.Set("apikey", ts.Getenv("SERVER_"+value))
-			req.Header.Set("Authorization", "Bearer "+ts.Getenv("SERVER_"+value))
-		case "header":
-			name, v, _ := strings.Cut(value, "=")
-			req.Header.Set(name, v)
-		default:
-			req.Body = io.NopCloser(strings.NewReader(arg))
-			req.ContentLength = int64(len(arg))
-			req.Header.Set("Content-Type", "application/json")
-		}
-	}
-	res, err := http.DefaultClient.Do(req)
-	ts.Check(err)
-	defer res.Body.Close()
-	var b bytes.Buffer
-	fmt.Fprintln(&b, res.Status)
-	_, err = io.Copy(&b, res.Body)
-	ts.Check(err)
-	_, err = ts.Stdout().Write(append(b.Bytes(), '\n'))
-	ts.Check(err)
 }
 
 // keys [ARGS…] puts what `suparust ARGS status -o env` prints into the script's environment, as $SERVER_NAME.

@@ -32,20 +32,51 @@ func query(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql URL|FILE QUERY")
 	}
+	text, err := rows(address(ts, args[0]), args[1])
+	ts.Check(err)
+	_, err = ts.Stdout().Write([]byte(text))
+	ts.Check(err)
+}
+
+// rows are the rows of a query's answer, a line each.
+func rows(database, query string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, address(ts, args[0]))
-	ts.Check(err)
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return "", err
+	}
 	defer conn.Close(ctx)
-	results, err := conn.PgConn().Exec(ctx, args[1]).ReadAll()
-	ts.Check(err)
+	results, err := conn.PgConn().Exec(ctx, query).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
 	for _, result := range results {
 		for _, row := range result.Rows {
 			columns := make([]string, len(row))
 			for i, value := range row {
 				columns[i] = string(value)
 			}
-			fmt.Fprintln(ts.Stdout(), strings.Join(columns, "|"))
+			fmt.Fprintln(&text, strings.Join(columns, "|"))
+		}
+	}
+	return text.String(), nil
+}
+
+// awaitsql URL|FILE QUERY ANSWER waits until a query has that answer.
+func awaitQuery(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: awaitsql URL|FILE QUERY ANSWER")
+	}
+	for deadline := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
+		text, err := rows(address(ts, args[0]), args[1])
+		ts.Check(err)
+		if text = strings.TrimSpace(text); text == args[2] {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s has the answer %s", args[1], text)
 		}
 	}
 }
