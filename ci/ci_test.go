@@ -121,7 +121,7 @@ func TestAction(t *testing.T) {
 		if strings.Contains(s.Run, "${{") {
 			t.Errorf("step %d puts an expression into a script: pass it as a variable", i)
 		}
-		for _, m := range regexp.MustCompile(`steps\.([a-z]+)\.`).FindAllStringSubmatch(s.With["path"]+s.With["key"], -1) {
+		for _, m := range regexp.MustCompile(`steps\.([a-z]+)\.`).FindAllStringSubmatch(s.With["path"]+s.With["key"]+s.With["restore-keys"]+s.Env["SUPARUST_ACTION_ID"], -1) {
 			if !ids[m[1]] {
 				t.Errorf("step %d refers to the step %s, which does not come before it", i, m[1])
 			}
