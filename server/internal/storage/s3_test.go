@@ -39,7 +39,7 @@ func TestS3Signatures(t *testing.T) {
 		other.key = "unknown"
 		wantFailure(t, "another key", other.do("GET", "/b/x", "", ""), 403, "AccessDenied", "Invalid Access Key")
 		wantFailure(t, "no signature", c.fetch("GET", a.url+"/s3/b/x", ""), 403, "AccessDenied", "Missing signature")
-		if r := c.fetch("GET", a.url+"/s3/b/x?AWSAccessKeyId=k&Signature=s&Expires=1", ""); r.status != 403 || !strings.Contains(r.body, "s3.signature_version s3v4") {
+		if r := c.fetch("GET", a.url+"/s3/b/x?AWSAccessKeyId=k&Signature=s&Expires=1", ""); r.status != 403 || !strings.Contains(r.body, "default.s3.signature_version s3v4") {
 			t.Errorf("signature version 2: %d %s", r.status, r.body)
 		}
 		r = c.fetch("HEAD", a.url+"/s3/b/x", "")

@@ -88,7 +88,7 @@ func (c *call) readSignature(q url.Values) (*sigv4.Signature, *form, error) {
 		return sig, f, err
 	case q.Has("AWSAccessKeyId"), strings.HasPrefix(c.r.Header.Get("Authorization"), "AWS "):
 		return nil, nil, errAccessDenied("Signature version 2 is not supported: sign with version 4, " +
-			"which for the aws command is `aws configure set s3.signature_version s3v4`")
+			"which for the aws command is `aws configure set default.s3.signature_version s3v4`")
 	default:
 		return nil, nil, errAccessDenied("Missing signature")
 	}
