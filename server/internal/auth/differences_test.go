@@ -206,3 +206,20 @@ func TestIdentityHasTheData(t *testing.T) {
 	}
 	f.signUp(t, "other@example.com")
 }
+
+// Users of single sign-on change what is theirs there.
+//
+//covers:auth 107
+func TestManagedElsewhere(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(c *auth.Config) { c.Phone.Enabled = true })
+	u := f.signUp(t, "sso@example.com")
+	f.exec(t, "update auth.users set is_sso_user = true where id = $1", u.id)
+	for _, change := range []map[string]any{{"email": "new@example.com"}, {"phone": "15550100"}, {"password": "another one"}} {
+		f.as(t, u, "PUT", "/user", change).refused(t, 422, "user_sso_managed", "Updating email, phone, password of a SSO account only possible via SSO")
+	}
+	f.as(t, u, "PUT", "/user", map[string]any{"data": map[string]any{"a": 1}}).ok(t, 200)
+	if got := f.as(t, u, "GET", "/user", nil).ok(t, 200).text("user_metadata.a"); got != "1" {
+		t.Errorf("the metadata is %s", got)
+	}
+}
