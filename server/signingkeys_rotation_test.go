@@ -148,6 +148,22 @@ func TestSigningKeyRotation(t *testing.T) {
 			good(old, true)
 			apiKeys()
 
+			parts := strings.Split(old, ".")
+			whole, err := base64.RawURLEncoding.DecodeString(parts[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + alg + `","kid":"other","typ":"JWT"}`))
+			for token, want := range map[string]string{
+				parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, len(whole))): "token signature is invalid: " +
+					map[string]string{"RS256": "crypto/rsa", "ES256": "crypto/ecdsa", "EdDSA": "ed25519"}[alg] + ": verification error",
+				other + "." + parts[1] + "." + parts[2]: "token is unverifiable: error while executing keyfunc: unrecognized JWT kid other for algorithm " + alg,
+			} {
+				if got := s.want(s.ask("GET", "/user", token, nil), 403, "bad_jwt").at("msg"); got != "invalid JWT: unable to parse or verify signature, "+want {
+					t.Errorf("%s\nwant %s", got, want)
+				}
+			}
+
 			rotate(second, first.public())
 			published("second", "first")
 			good(old, true)

@@ -118,17 +118,31 @@ func errNoBearer() *Error {
 	return fail(http.StatusUnauthorized, codeNoAuthorization, "This endpoint requires a valid Bearer token")
 }
 
+// badSignature is what is wrong with a signature, by its algorithm.
+func badSignature(alg string) string {
+	switch alg[:min(2, len(alg))] {
+	case "ES":
+		return "crypto/ecdsa: verification error"
+	case "RS", "PS":
+		return "crypto/rsa: verification error"
+	case "Ed":
+		return "ed25519: verification error"
+	}
+	return "signature is invalid"
+}
+
 func badToken(e *gateway.TokenError, token string) *Error {
 	var why string
 	switch e.Kind {
 	case gateway.BadSignature:
-		why = "token signature is invalid: signature is invalid"
+		why = "token signature is invalid: " + badSignature(e.Alg)
 	case gateway.AlgNone:
 		why = "token signature is invalid: signing method none is invalid"
 	case gateway.UnsupportedAlg:
 		why = "token signature is invalid: signing method " + cleanText(e.Alg, 32) + " is invalid"
 	case gateway.NoKey:
-		why = "token is unverifiable: error while executing keyfunc: unrecognized JWT kid for algorithm " + cleanText(e.Alg, 32)
+		why = "token is unverifiable: error while executing keyfunc: unrecognized JWT kid " + cleanText(e.Detail, 64) +
+			" for algorithm " + cleanText(e.Alg, 32)
 	case gateway.Expired:
 		why = "token has invalid claims: token is expired"
 	case gateway.NotYetValid:

@@ -243,7 +243,7 @@ func (v *verifierState) verifySignature(alg, kid, signing string, sig []byte) er
 	case tried:
 		return &TokenError{Kind: BadSignature, Alg: alg}
 	case algKnown:
-		return &TokenError{Kind: NoKey, Alg: alg}
+		return &TokenError{Kind: NoKey, Alg: alg, Detail: kid}
 	default:
 		return &TokenError{Kind: UnsupportedAlg, Alg: alg}
 	}
