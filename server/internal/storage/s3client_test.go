@@ -26,14 +26,14 @@ const (
 
 // s3Client signs requests of the S3 protocol, on its own terms.
 type s3Client struct {
-	t                  *testing.T
+	t                  testing.TB
 	a                  *api
 	key, secret, token string
 	region             string
 }
 
 // startS3 is start with the keys of the local stack.
-func startS3(t *testing.T, changes ...func(*storage.Config)) (*api, *s3Client) {
+func startS3(t testing.TB, changes ...func(*storage.Config)) (*api, *s3Client) {
 	var a *api
 	a = start(t, append([]func(*storage.Config){func(c *storage.Config) {
 		c.S3 = storage.S3Config{AccessKeyID: s3Key, SecretAccessKey: s3Secret, SessionSecrets: func() []string { return []string{a.anon} }}
