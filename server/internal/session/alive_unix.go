@@ -10,6 +10,8 @@ import (
 // gone tells that the server has ended an idle connection: it was restarted, or
 // the connection was terminated. Nothing is sent; what the socket holds is
 // looked at. An idle connection that holds anything at all is of no further use.
+// It is not read: the driver may still be, after it has once written slowly, and
+// a second reader would wait for the first.
 func (c *conn) gone() bool {
 	var nc net.Conn = c.pg.PgConn().Conn()
 	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
@@ -24,11 +26,10 @@ func (c *conn) gone() bool {
 		return true
 	}
 	gone := false
-	err = raw.Read(func(fd uintptr) bool {
+	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		gone = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR
-		return true
 	})
 	return gone || err != nil
 }
