@@ -19,10 +19,11 @@ import (
 )
 
 type execCommand struct {
-	Workdir string   `help:"Use the project in DIR, the folder that contains supabase/, instead of searching upward." placeholder:"DIR" type:"path"`
-	Keep    bool     `help:"Keep the database and the files afterwards, and say how to open them."`
-	Log     string   `help:"Write the server's log to FILE; - is standard error." placeholder:"FILE"`
-	Command []string `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command and its arguments."`
+	Workdir  string   `help:"Use the project in DIR, the folder that contains supabase/, instead of searching upward." placeholder:"DIR" type:"path"`
+	Snapshot string   `help:"Start from the snapshot NAME instead of the migrations and seeds." placeholder:"NAME"`
+	Keep     bool     `help:"Keep the database and the files afterwards, and say how to open them."`
+	Log      string   `help:"Write the server's log to FILE; - is standard error." placeholder:"FILE"`
+	Command  []string `arg:"" name:"command" optional:"" passthrough:"partial" help:"The command and its arguments."`
 }
 
 // Help is shown by `suparust exec --help`.
@@ -45,6 +46,7 @@ Examples:
     suparust exec -- pytest -x
     suparust exec -- sh -c 'psql "$DATABASE_URL" -c "select * from auth.users"'
     suparust --profile test exec --log server.log -- go test ./...
+    suparust exec --snapshot seeded -- npm run e2e
     suparust exec --keep -- npm run e2e
 `
 }
@@ -87,13 +89,14 @@ func (c execCommand) Run(a *app) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 	kept, err := c.configure(a, s, log)
-	if err != nil {
-		return err
+	var srv *server.Server
+	if err == nil {
+		srv, err = c.start(relay, s.config)
 	}
-	srv, err := c.start(relay, s.config)
 	if err != nil {
 		var status exitStatus
-		if errors.As(err, &status) {
+		var usage usageError
+		if errors.As(err, &status) || errors.As(err, &usage) {
 			return err
 		}
 		fmt.Fprintf(a.Err, "suparust: the backend could not be started: %s\n", strings.TrimRight(err.Error(), "\n"))
@@ -157,7 +160,14 @@ func (a *app) lookCommand(name string) (string, error) {
 // configure makes the settings those of a backend for one command. kept is the folder that stays, "" when none does.
 func (c execCommand) configure(a *app, s *settings, log *execLog) (kept string, err error) {
 	cfg := &s.config
+	var from *server.Snapshot
+	if c.Snapshot != "" {
+		if from, err = server.OpenSnapshot(*cfg, c.Snapshot); err != nil {
+			return "", err
+		}
+	}
 	cfg.Ephemeral()
+	cfg.From = from
 	cfg.Progress = a.Err
 	cfg.Control = true // as the test fixture: the clock and the users are the command's
 	if cfg.Auth.OAuth.Fake == "" {
