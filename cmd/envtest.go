@@ -18,6 +18,15 @@ type envCommand struct {
 	Test   envTestCommand   `cmd:"" help:"Write the environment files of two test servers, and those of their clients."`
 }
 
+// Help is shown by `suparust env --help`.
+func (envCommand) Help() string {
+	return `Examples:
+
+    suparust env test
+    suparust env client
+`
+}
+
 type envTestCommand struct {
 	Regen   bool   `help:"Replace the files that are there, with new keys, and remove the test servers' data and the cache of PostgreSQL and templates."`
 	Port    int    `help:"Port of the first server; the second gets the one behind it." default:"53001" short:"p" placeholder:"PORT"`
