@@ -93,6 +93,23 @@ func TestAnswers(t *testing.T) {
 		t.Logf("%s %s %.60q", tt.method, tt.path, tt.body)
 		r.fails(t, 400, tt.want[0], tt.want[1], tt.want[2], tt.want[3])
 	}
+	// the fields after a form's file count as well
+	a.exec(`insert into storage.buckets (id, name, allowed_mime_types) values ('jpegs', 'jpegs', '{image/jpeg}')`)
+	late := func(contentType string) string {
+		return "--B\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\nContent-Type: image/jpeg\r\n\r\nx\r\n" +
+			"--B\r\nContent-Disposition: form-data; name=\"contentType\"\r\n\r\n" + contentType + "\r\n" +
+			"--B\r\nContent-Disposition: form-data; name=\"cacheControl\"\r\n\r\n60\r\n--B--\r\n"
+	}
+	form := headers{"Content-Type": "multipart/form-data; boundary=B"}
+	files := len(a.files())
+	a.do("POST", "/object/jpegs/k", a.service, late("image/png"), form).fails(t, 400, "415", "invalid_mime_type", "mime type image/png is not supported", "InvalidMimeType")
+	if n := len(a.files()); n != files {
+		t.Errorf("%d files after a refused upload, %d before", n, files)
+	}
+	a.do("POST", "/object/open/late", a.service, late("text/x"), form).ok(t)
+	if r := a.do("GET", "/object/public/open/late", "", nil); r.header.Get("Content-Type") != "text/x" || r.header.Get("Cache-Control") != "max-age=60" {
+		t.Errorf("%v", r.header)
+	}
 	big := a.do("POST", "/bucket", a.service, `{"name":"`+strings.Repeat("x", 2<<20)+`"}`, headers{"Content-Type": json})
 	big.fails(t, 413, "413", "FastifyError", "Request body is too large", "EntityTooLarge")
 

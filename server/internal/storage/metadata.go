@@ -50,6 +50,9 @@ func readMetadata(raw []byte) storedMetadata {
 	}
 	m.etag, m.mimetype, m.cacheControl, m.robots = text("eTag"), text("mimetype"), text("cacheControl"), text("xRobotsTag")
 	m.modified = parseTime(text("lastModified"))
+	if ms, ok := parseInteger(string(doc["lastModified"])); ok {
+		m.modified = time.UnixMilli(ms).UTC()
+	}
 	for _, name := range []string{"contentLength", "size"} {
 		n, ok := parseInteger(strings.Trim(string(doc[name]), `"`))
 		if ok && n >= 0 {
@@ -60,12 +63,15 @@ func readMetadata(raw []byte) storedMetadata {
 	return m
 }
 
+// parseTime reads a time as uploads write it, or as HTTP does; it is zero for
+// anything else.
 func parseTime(s string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return time.Time{}
+	for _, layout := range []string{time.RFC3339Nano, http.TimeFormat} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
 	}
-	return t.UTC()
+	return time.Time{}
 }
 
 // userMetadata reads user metadata. What is no JSON counts as not sent, and so

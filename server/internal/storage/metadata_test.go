@@ -36,7 +36,12 @@ func TestReadMetadataOfOthers(t *testing.T) {
 	if m.etag != `"x"` || m.size != 12 || m.mimetype != "" || m.cacheControl != "" || m.modified.Format(timeLayout) != "2026-01-02T03:04:05.678Z" {
 		t.Errorf("%+v", m)
 	}
-	for _, raw := range []string{"", "null", "[]", `"x"`, `{"size":-1}`, `{"size":1.5,"lastModified":5}`} {
+	for _, raw := range []string{`{"lastModified":"Wed, 12 Oct 2022 11:17:02 GMT"}`, `{"lastModified":1665573422000}`} {
+		if m := readMetadata([]byte(raw)); m.modified.Format(timeLayout) != "2022-10-12T11:17:02.000Z" {
+			t.Errorf("%s: %v", raw, m.modified)
+		}
+	}
+	for _, raw := range []string{"", "null", "[]", `"x"`, `{"size":-1}`, `{"size":1.5,"lastModified":5.5}`} {
 		if m := readMetadata([]byte(raw)); m.size != -1 || !m.modified.IsZero() {
 			t.Errorf("%s: %+v", raw, m)
 		}

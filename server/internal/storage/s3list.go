@@ -126,9 +126,13 @@ func (c *call) s3ListObjects() error {
 	d := newXML("ListBucketResult")
 	d.text("Name", c.bucket)
 	d.text("Prefix", l.name(l.prefix))
-	d.some("Marker", l.name(l.after))
+	marker := l.after
+	if more { // the platform has the next one here, too, and its clients go on with it
+		marker = entries[len(entries)-1].name
+	}
+	d.some("Marker", l.name(marker))
 	if more && l.delimiter != "" {
-		d.text("NextMarker", l.name(entries[len(entries)-1].name))
+		d.text("NextMarker", l.name(marker))
 	}
 	d.number("MaxKeys", l.limit)
 	d.boolean("IsTruncated", more)

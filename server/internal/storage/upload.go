@@ -75,7 +75,7 @@ func (c *call) storeContent(in content, g grant) (uploaded, error) {
 	if err != nil {
 		return uploaded{}, err
 	}
-	err = in.readRest()
+	err = c.readRest(&in)
 	meta := c.metadataOf(info, in)
 	if err == nil {
 		row.user = in.user
@@ -145,15 +145,15 @@ func (c *call) describeContent() content {
 		return content{err: err}
 	}
 	in := content{body: f.file, mime: f.mime, form: f}
-	if t := f.fields["contentType"]; t != "" {
-		in.mime = t
-	}
 	in.readFields()
 	return in
 }
 
 // readFields reads what the form's fields say of the object.
 func (in *content) readFields() {
+	if t := in.form.fields["contentType"]; t != "" {
+		in.mime = t
+	}
 	in.cacheControl = "no-cache"
 	if seconds := in.form.fields["cacheControl"]; seconds != "" && !in.form.twice["cacheControl"] {
 		in.cacheControl = "max-age=" + seconds
@@ -167,15 +167,22 @@ func (in *content) readFields() {
 
 // readRest reads the fields that come after the form's file: they count like
 // those before it.
-func (in *content) readRest() error {
+func (c *call) readRest(in *content) error {
 	if in.form == nil {
 		return nil
 	}
 	if err := in.form.readRest(); err != nil {
 		return err
 	}
-	in.readFields()
-	return in.err
+	mime := in.mime
+	if in.readFields(); in.err != nil || in.mime == mime {
+		return in.err
+	}
+	b, err := c.findLimits()
+	if err == nil && !isPlaceholder(c.key) && !typeAllowed(in.mime, b.mime) {
+		err = errMimeType(in.mime)
+	}
+	return err
 }
 
 // looksLikeType reports whether a Content-Type header begins with type/subtype.
