@@ -190,7 +190,7 @@ func (d *database) update(ctx context.Context, c *Config) error {
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, d.open(), project.Options{Logger: c.logger("project")})
+	return c.apply(ctx, src, d.open(), false)
 }
 
 func (d *database) open() project.OpenFunc {
@@ -242,7 +242,7 @@ func (d *database) openExternal(ctx context.Context, c *Config) error {
 	if err != nil || src == nil {
 		return err
 	}
-	return src.Apply(ctx, d.open(), project.Options{Fresh: fresh && c.Database.Seed, Logger: c.logger("project")})
+	return c.apply(ctx, src, d.open(), fresh && c.Database.Seed)
 }
 
 // urlOf is the URL of the same database for another user. A connection string

@@ -36,6 +36,7 @@ func LoadTemplate(ctx context.Context, c Config) (*pg.Template, error) {
 		Key:      key,
 		CacheDir: c.Database.CacheDir,
 		Logger:   c.logger("pg"),
+		Progress: c.Progress,
 		Build: func(ctx context.Context, dsn func(user, db string) string) error {
 			open := func(ctx context.Context, user, db string) (*pgx.Conn, error) {
 				return pgx.Connect(ctx, dsn(user, db))
@@ -103,12 +104,15 @@ func (c *Config) build(ctx context.Context, src *project.Project, open project.O
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if err := migrations.Apply(ctx, conn, platform); err != nil {
+	bar := pg.Spin(c.Progress, "creating the platform's schemas")
+	err = migrations.Apply(ctx, conn, platform)
+	bar.Stop()
+	if err != nil {
 		return fmt.Errorf("create the platform's objects: %w", err)
 	}
 	switch {
 	case src != nil:
-		if err := src.Apply(ctx, open, project.Options{Fresh: true, Logger: c.logger("project")}); err != nil {
+		if err := c.apply(ctx, src, open, true); err != nil {
 			return err
 		}
 	case c.Quickstart:
@@ -119,6 +123,27 @@ func (c *Config) build(ctx context.Context, src *project.Project, open project.O
 	// what the template was built with is no news to the servers that start from it
 	_, err = conn.Exec(ctx, "truncate suparust.ddl_log")
 	return err
+}
+
+// apply brings a database to the project. Its migrations are shown as a bar on
+// a terminal, and stand in the log elsewhere.
+func (c *Config) apply(ctx context.Context, src *project.Project, open project.OpenFunc, fresh bool) error {
+	o := project.Options{Fresh: fresh, Logger: c.logger("project")}
+	if pg.Moves(c.Progress) {
+		var bar *pg.Bar
+		o.Applying = func(file string, of int) {
+			if bar == nil {
+				bar = pg.Count(c.Progress, of, "applying migrations")
+			}
+			bar.Step(file)
+		}
+		defer func() {
+			if bar != nil {
+				bar.Stop()
+			}
+		}()
+	}
+	return src.Apply(ctx, open, o)
 }
 
 // applyFixture runs the files of a set in the order of their names.

@@ -160,7 +160,7 @@ func (r *resolver) unpackChecked(ctx context.Context, archive io.Reader, size in
 	}
 	bar := startBar(r.Progress, size, "unpacking PostgreSQL")
 	err := unpackTree(ctx, bar.reader(archive), dir, kind)
-	bar.stop()
+	bar.Stop()
 	if err != nil {
 		return nil, fmt.Errorf("the archive cannot be unpacked: %w", err)
 	}

@@ -243,9 +243,9 @@ func (r *resolver) fetched(ctx context.Context, fetch func(ctx context.Context, 
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	bar := startSpinner(r.Progress, fmt.Sprintf("fetching PostgreSQL %d", r.Major))
+	bar := Spin(r.Progress, fmt.Sprintf("fetching PostgreSQL %d", r.Major))
 	archive, integrity, err := fetch(ctx, dir)
-	bar.stop()
+	bar.Stop()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 )
@@ -25,6 +26,8 @@ type TemplateSpec struct {
 	CacheDir string
 	// Logger gets this package's messages; nil logs nothing.
 	Logger *slog.Logger
+	// Progress shows a person that a template is made; nil shows nothing.
+	Progress io.Writer
 }
 
 // Template is a data directory that clusters start from, held in memory.

@@ -67,7 +67,9 @@ func buildImage(ctx context.Context, s TemplateSpec) (_ *image, err error) {
 		return nil, err
 	}
 	began := time.Now()
+	bar := Spin(s.Progress, "preparing the database; this happens once")
 	b, err := startBuilder(ctx, s, acct)
+	bar.Stop()
 	if err != nil {
 		return nil, fmt.Errorf("the template's cluster could not be made: %w", err)
 	}

@@ -23,6 +23,8 @@ type Options struct {
 	// Fresh means that the database was just created or reset: vault secrets, roles.sql and seeds are applied too.
 	Fresh  bool
 	Logger *slog.Logger // nil = discard
+	// Applying hears of each migration before it is applied, and how many they are; nil logs them.
+	Applying func(file string, of int)
 }
 
 // advisoryLock keeps two processes from applying to the same database at once.
@@ -44,7 +46,7 @@ func (p *Project) Apply(ctx context.Context, open OpenFunc, o Options) (err erro
 			err = fmt.Errorf("close the connection: %w", closeErr)
 		}
 	}()
-	a := applier{project: p, conn: conn, log: o.Logger}
+	a := applier{project: p, conn: conn, log: o.Logger, applying: o.Applying}
 	if err := a.lock(ctx); err != nil {
 		return err
 	}
@@ -69,6 +71,8 @@ type applier struct {
 	conn    *pgx.Conn
 	log     *slog.Logger
 	all     bool // migrations that come before the last applied one apply, too
+
+	applying func(file string, of int)
 }
 
 // lock waits for other appliers. It polls: a session that waits inside PostgreSQL would hold up CREATE INDEX
@@ -161,7 +165,11 @@ func (a *applier) migrate(ctx context.Context) error {
 		return fmt.Errorf("create the migration history: %w", err)
 	}
 	for _, m := range pending {
-		a.log.Info("applying migration", "file", m.Path)
+		if a.applying != nil {
+			a.applying(m.Path, len(pending))
+		} else {
+			a.log.Info("applying migration", "file", m.Path)
+		}
 		record, err := a.record(m)
 		if err != nil {
 			return err
