@@ -232,7 +232,7 @@ func FuzzPidFile(f *testing.F) {
 func TestPidFile(t *testing.T) {
 	t.Parallel()
 	pf, err := parsePidFile([]byte("123\n/data\n1700000000\n5433\n/tmp\n127.0.0.1\n  1234        99\nready   \n"))
-	if err != nil || pf != (pidFile{pid: 123, port: 5433, shmID: 99, status: "ready"}) {
+	if err != nil || pf != (pidFile{pid: 123, port: 5433, shmID: 99, status: "ready", socketDir: "/tmp"}) {
 		t.Errorf("%+v, %v", pf, err)
 	}
 	if pf, err := parsePidFile([]byte("123\n/data\n17000")); err != nil || pf.pid != 123 || pf.status != "" {

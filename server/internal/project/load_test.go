@@ -390,7 +390,7 @@ func TestPendingMigrations(t *testing.T) {
 		{"some", local("1_a", "2_b", "3_c"), []string{"1", "2"}, "3_c.sql", ""},
 		{"all", local("1_a", "2_b"), []string{"1", "2"}, "", ""},
 		{"versions are compared by file order, not as text", local("10_a", "9_b"), []string{"10"}, "9_b.sql", ""},
-		{"late", local("1_a", "2_b", "3_c"), []string{"1", "3"}, "", "new migration 2_b.sql would apply before the last applied one, 3_c.sql; rename it to a later version, or reset the database"},
+		{"late", local("1_a", "2_b", "3_c"), []string{"1", "3"}, "", "new migration 2_b.sql would apply before the last applied one, 3_c.sql; rename it to a later version, or reset the database with `suparust db reset`, or apply it now with `suparust db push --include-all`"},
 		{"missing", local("1_a"), []string{"1", "7", "8"}, "", "the database has applied migrations 7, 8, but the project has no such file; restore the files, or reset the database, or remove the rows: delete from supabase_migrations.schema_migrations where version in ('7', '8')"},
 	}
 	for _, tt := range tests {
