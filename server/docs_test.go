@@ -35,6 +35,8 @@ Truth values are true, false, yes, no, on, off or a number, which is true above 
 SIGUSR1 lets a running server read the schema anew. SIGUSR2 lets it read the environment file, the files behind @ and the
 database's settings anew, and puts in force what they say of REST, of the JWT secret, of the signing keys and of the API keys; the rest of it
 takes a restart. Where a setting cannot be, everything stays as it was and the log says why.
+SIGHUP lets a server in the background open its log's file anew; it ends a server whose terminal goes away. SIGTERM and SIGINT let
+requests under way end, ten seconds at most, and stop PostgreSQL; a second one ends the process at once.
 
 | setting | default | also read as | what it does |
 | --- | --- | --- | --- |
