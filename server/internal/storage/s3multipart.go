@@ -338,8 +338,11 @@ func (c *call) chosenParts(u *s3Upload, in completeRequest) ([]s3Part, error) {
 	var chosen []s3Part
 	for _, want := range in.Part {
 		number, err := strconv.ParseInt(strings.TrimSpace(want.PartNumber), 10, 64)
+		if err != nil {
+			return nil, errInvalidRequest("Body, PartNumber must be integer")
+		}
 		i := slices.IndexFunc(all, func(p s3Part) bool { return p.number == number })
-		if err != nil || i < 0 || strings.Trim(strings.TrimSpace(want.ETag), `"`) != all[i].etag {
+		if i < 0 || strings.Trim(strings.TrimSpace(want.ETag), `"`) != all[i].etag {
 			return nil, errInvalidPart()
 		}
 		chosen = append(chosen, all[i])

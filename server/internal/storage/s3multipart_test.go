@@ -87,6 +87,9 @@ func TestS3Multipart(t *testing.T) {
 		t.Errorf("parts: %s", r.body)
 	}
 	wantFailure(t, "a wrong ETag", c.do("POST", "/b/big", "uploadId="+id, complete("1", e2)), 400, "InvalidPart", "")
+	for _, number := range []string{"", " ", "Infinity", strings.Repeat("9", 400)} {
+		wantFailure(t, "a number that is none", c.do("POST", "/b/big", "uploadId="+id, complete(number, e2)), 400, "InvalidRequest", "")
+	}
 	wantFailure(t, "a part that is not there", c.do("POST", "/b/big", "uploadId="+id, complete("3", e2)), 400, "InvalidPart", "")
 	wantFailure(t, "another key", c.do("POST", "/b/other", "uploadId="+id, complete("1", e1)), 404, "NoSuchUpload", "Upload not found")
 	wantFailure(t, "a bucket with an upload", c.do("DELETE", "/b", "", ""), 409, "ResourceReferenced", "")
