@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -156,23 +157,27 @@ func publicTempDir(t *testing.T) string {
 	return dir
 }
 
-// freePorts finds a free port for the API such that PostgreSQL's, 10000
-// further, is free too.
+// freePorts finds a free port for the API such that PostgreSQL's and the
+// mailbox's, 10000 and 20000 further, are free too. All are below those that
+// the system gives to connections that leave the machine.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for range 100 {
-		api, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := api.Addr().(*net.TCPAddr).Port
-		db, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000))
-		api.Close()
-		if err == nil {
-			db.Close()
+	for range 500 {
+		if port := 2000 + rand.IntN(10000); allFree(port, port+10000, port+20000) {
 			return port
 		}
 	}
-	t.Fatal("no two free ports 10000 apart")
+	t.Fatal("no free port for a server")
 	return 0
+}
+
+func allFree(ports ...int) bool {
+	for _, port := range ports {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
 }

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -101,15 +102,26 @@ func setup(env *testscript.Env) error {
 }
 
 // freePort finds a port such that the port itself and those 10000 and 20000 above, PostgreSQL's and the mailbox's, are free.
+// All are below those that the system gives to connections that leave the machine, which come and go at any moment, and no
+// other script of this run has been given them.
 func freePort() (int, error) {
-	for range 200 {
-		port := 20000 + rand.IntN(20000)
-		if available(port) && available(port+10000) && available(port+20000) {
+	given.Lock()
+	defer given.Unlock()
+	for range 500 {
+		port := 2000 + rand.IntN(10000)
+		if !given.ports[port] && available(port) && available(port+10000) && available(port+20000) {
+			given.ports[port] = true
 			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("no free port found")
 }
+
+// given are the ports that scripts of this run have.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
 
 func available(port int) bool {
 	l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
