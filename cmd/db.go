@@ -166,6 +166,9 @@ func (c dbResetCommand) Run(a *app) error {
 		return err
 	}
 	fmt.Fprintln(a.Err, "Finished suparust db reset.")
+	if running != nil && server.StoresObjects(s.config) {
+		fmt.Fprintf(a.Err, "The files of the project's buckets are stored at the next start: suparust%s restart\n", a.id.flags())
+	}
 	return nil
 }
 

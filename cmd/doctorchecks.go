@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -69,6 +70,11 @@ func (x *examination) binaries() {
 func (x *examination) account() {
 	if err := x.machine.AccountErr; err != nil {
 		x.add("user", broken, "run suparust as an ordinary user, or give the container the capabilities SETUID, SETGID and CHOWN", "%s", err)
+		return
+	}
+	if _, err := user.LookupId(strconv.Itoa(os.Geteuid())); err != nil && runtime.GOOS != "windows" {
+		x.add("user", broken, "run as a user that /etc/passwd names, or add one: echo 'suparust:x:"+strconv.Itoa(os.Geteuid())+":0::/tmp:/bin/sh' >> /etc/passwd",
+			"uid %d has no name, and PostgreSQL's initdb asks for it", os.Geteuid())
 		return
 	}
 	x.add("user", healthy, "", "PostgreSQL runs %s", x.machine.Account)

@@ -79,6 +79,15 @@ func ResetDatabase(ctx context.Context, c Config, runningURL string, o ResetOpti
 	return errors.Join(err, cluster.Stop())
 }
 
+// StoresObjects tells that a start stores files of c's project in its buckets.
+func StoresObjects(c Config) bool {
+	if c.project == nil {
+		return false
+	}
+	objects, _, err := c.project.Objects()
+	return err == nil && len(objects) > 0
+}
+
 // cut leaves the project what o asks for.
 func (c *Config) cut(o ResetOptions) (err error) {
 	if c.project == nil {

@@ -57,6 +57,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"signal":    sendSignal,
 	"snippet":   snippet,
 	"sql":       query,
+	"terminal":  terminal,
 	"unlock":    unlock,
 }
 
