@@ -32,7 +32,7 @@ func (execCommand) Help() string {
 the test fixture. The command finds it in its environment:
 
     SUPABASE_URL SUPABASE_ANON_KEY SUPABASE_SERVICE_ROLE_KEY SUPABASE_PUBLISHABLE_KEY SUPABASE_SECRET_KEY
-    SUPABASE_JWT_SECRET SUPABASE_DB_URL DATABASE_URL MAILPIT_URL INBUCKET_URL
+    SUPABASE_JWT_SECRET SUPABASE_DB_URL DATABASE_URL MAILPIT_URL INBUCKET_URL SUPARUST_CONTROL_URL SUPARUST_CONTROL_TOKEN
 
 and its URL and public keys also as NEXT_PUBLIC_SUPABASE_…, VITE_…, PUBLIC_…, EXPO_PUBLIC_… and NUXT_PUBLIC_….
 
@@ -105,7 +105,8 @@ func (c execCommand) Run(a *app) (err error) {
 	mailbox, err := srv.MailURL()
 	code := exitBackend
 	if err == nil {
-		env := slices.Concat(a.environ, server.ClientEnviron(srv.URL(), srv.DatabaseURL(), srv.Keys()), []string{"MAILPIT_URL=" + mailbox, "INBUCKET_URL=" + mailbox})
+		env := slices.Concat(a.environ, server.ClientEnviron(srv.URL(), srv.DatabaseURL(), srv.Keys()), []string{"MAILPIT_URL=" + mailbox, "INBUCKET_URL=" + mailbox,
+			"SUPARUST_CONTROL_URL=" + srv.ControlURL(), "SUPARUST_CONTROL_TOKEN=" + srv.ControlToken()})
 		code, err = a.runChild(relay, path, c.Command, env)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), execDrain)
