@@ -82,7 +82,8 @@ func (a *app) end(server *instance, timeout time.Duration) error {
 
 // found returns an error unless the process still is the server that was looked for.
 func (i *instance) found() error {
-	pid, err := 0, error(nil)
+	var pid int
+	var err error
 	if i.lost {
 		var p *process
 		if p, err = listener(i.port); p != nil {
