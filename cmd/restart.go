@@ -52,7 +52,7 @@ func (c restartCommand) Run(a *app) error {
 		c.Port = running.port
 		start = c.startArgs(a)
 		if running.state.known() {
-			start, dir = running.state.Args, running.state.Dir
+			start, dir = again(running.state.Args), running.state.Dir
 		}
 		environ = slices.DeleteFunc(environ, isEmpty)
 		environ = append(environ, settingsOf(running.pid, environ)...)
@@ -61,7 +61,7 @@ func (c restartCommand) Run(a *app) error {
 		}
 		if running.state.known() && !running.state.Daemon {
 			fmt.Fprintln(a.Out, "It ran in the foreground and goes on in the background.")
-			start = append(slices.Clone(start), "--daemon")
+			start = append(start, "--daemon")
 		}
 	}
 	cmd, err := suparustItself(start)
@@ -78,6 +78,23 @@ func (c restartCommand) Run(a *app) error {
 		return fmt.Errorf("the server has stopped and cannot be started again: %w", err)
 	}
 	return nil
+}
+
+// again are the arguments of a start without those that were meant for that one alone: the snapshot that it began with,
+// whose data would take the place of what came since, and the starter that it was to end with.
+func again(args []string) []string {
+	var kept []string
+	for i := 0; i < len(args); i++ {
+		switch name, _, joined := strings.Cut(args[i], "="); {
+		case name == "--exit-with-stdin":
+		case name == "--snapshot" && !joined:
+			i++ // its value
+		case name == "--snapshot":
+		default:
+			kept = append(kept, args[i])
+		}
+	}
+	return kept
 }
 
 // startArgs are the arguments of a first start.
