@@ -31,7 +31,7 @@ var uploads = []way{
 	{"tus", func(b *testing.B, a *api, _ *s3Client, key string, size int64) *http.Request {
 		at := a.create(b, a.service, object("b", key), int(size), headers{"X-Upsert": "true"})
 		return transfer(b, "PATCH", at, size,
-			headers{"Authorization": "Bearer " + a.service, "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": tus.ContentType})
+			headers{"Authorization": "Bearer " + a.service, "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": tus.ContentType, "X-Upsert": "true"})
 	}},
 	{"s3", func(b *testing.B, _ *api, s3 *s3Client, key string, size int64) *http.Request {
 		r := s3.request("PUT", "/b/"+key, nil, nil, nil, "UNSIGNED-PAYLOAD")
