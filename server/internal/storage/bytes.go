@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
@@ -59,8 +60,30 @@ func (h *Handler) Replaced() { h.database.Store(nil) }
 func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
 		Owner:   h.installation,
-		Orphans: h.orphans,
+		Orphans: h.settledOrphans,
 	})
+}
+
+// sweepPause is how long the database may take to commit what an earlier
+// process has asked for before it ended: longer than it waits for a lock.
+const sweepPause = 6 * time.Second
+
+// settledOrphans are those of versions that no row names, now and after a
+// pause: an earlier process may have been killed while the database was about
+// to commit a row.
+func (h *Handler) settledOrphans(ctx context.Context, versions []string) ([]string, error) {
+	orphans, err := h.orphans(ctx, versions)
+	if err != nil || len(orphans) == 0 {
+		return nil, err
+	}
+	pause := time.NewTimer(sweepPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return h.orphans(ctx, orphans)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // orphans are those of versions that no row names.
