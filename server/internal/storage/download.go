@@ -35,25 +35,67 @@ func readFound(r row) *found {
 
 // findReadable finds the object of the path for a caller who may be signed in
 // or not. What a public bucket holds is everybody's; everything else is for
-// the policies to decide.
+// the policies to decide, which are asked in the same round trip.
 func (c *call) findReadable() (*found, error) {
-	public, o, err := c.findPublic()
-	if err != nil {
-		return nil, err
+	if !storable(c.bucket) {
+		return nil, errNoSuchBucket()
 	}
-	if !public {
-		if !c.signedIn {
-			return nil, errNoSuchBucket()
+	wrong := checkKey(c.key)
+	stmts := []session.Statement{publicObject(c.bucket, c.key)}
+	if c.signedIn && wrong == nil {
+		own := objectOf(c.bucket, c.key)
+		own.As = c.asUser()
+		stmts = append(stmts, own)
+	}
+	res, refused := c.h.db.Do(c.ctx(), c.asService(), session.Options{}, stmts...)
+	if len(res) == 0 {
+		return nil, refused
+	}
+	public, o, err := readPublic(rowsOf(res[0]))
+	switch {
+	case err != nil:
+		return nil, err
+	case !public && !c.signedIn:
+		return nil, errNoSuchBucket()
+	case wrong != nil:
+		return nil, wrong
+	case !public && refused != nil:
+		return nil, refused
+	case !public:
+		if o = nil; len(res[1].Rows) > 0 {
+			o = readFound(res[1].Rows[0])
 		}
-		return c.findObject(c.asUser())
-	}
-	if err := checkKey(c.key); err != nil {
-		return nil, err
 	}
 	if o == nil {
 		return nil, errNoSuchKey()
 	}
 	return o, nil
+}
+
+// publicObject is the statement that reads whether a bucket is public and what
+// it has under the key, for service_role.
+func publicObject(bucket, key string) session.Statement {
+	return sql(`select b.public, `+foundColumns+` from storage.buckets b
+		 left join storage.objects o on o.bucket_id = b.id and o.name = $2 where b.id = $1`, bucket, storableKey(key))
+}
+
+// storableKey is a key that may be asked for: one that no object can have is
+// that of none.
+func storableKey(key string) string {
+	if !storable(key) {
+		return ""
+	}
+	return key
+}
+
+func readPublic(rows []row) (public bool, o *found, err error) {
+	if len(rows) == 0 {
+		return false, nil, errNoSuchBucket()
+	}
+	if r := rows[0]; r[1] != nil {
+		o = readFound(r[1:])
+	}
+	return rows[0].bool(0), o, nil
 }
 
 // findPublic looks, as service_role, whether the bucket is public and what it
@@ -62,32 +104,24 @@ func (c *call) findPublic() (public bool, o *found, err error) {
 	if !storable(c.bucket) {
 		return false, nil, errNoSuchBucket()
 	}
-	key := c.key
-	if !storable(key) {
-		key = ""
-	}
-	r, err := c.one(c.ctx(), c.asService(), sql(
-		`select b.public, `+foundColumns+` from storage.buckets b
-		 left join storage.objects o on o.bucket_id = b.id and o.name = $2 where b.id = $1`, c.bucket, key))
+	all, err := c.query(c.ctx(), c.asService(), publicObject(c.bucket, c.key))
 	if err != nil {
 		return false, nil, err
 	}
-	if r == nil {
-		return false, nil, errNoSuchBucket()
-	}
-	if r[1] != nil {
-		o = readFound(r[1:])
-	}
-	return r.bool(0), o, nil
+	return readPublic(all[0])
+}
+
+// objectOf is the statement that reads an object's row.
+func objectOf(bucket, key string) session.Statement {
+	return sql(`select `+foundColumns+` from storage.objects o where o.bucket_id = $1 and o.name = $2`, bucket, storableKey(key))
 }
 
 // findAs finds an object under s, nil when it is not there or hidden.
 func (c *call) findAs(s *session.Settings, bucket, key string) (*found, error) {
-	if !storable(bucket) || !storable(key) {
+	if !storable(bucket) {
 		return nil, nil
 	}
-	r, err := c.one(c.ctx(), s, sql(
-		`select `+foundColumns+` from storage.objects o where o.bucket_id = $1 and o.name = $2`, bucket, key))
+	r, err := c.one(c.ctx(), s, objectOf(bucket, key))
 	if err != nil || r == nil {
 		return nil, err
 	}

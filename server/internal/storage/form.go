@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"mime"
@@ -17,6 +18,7 @@ const (
 	// maxFormBytes bounds all fields together: those of S3 are read before it is
 	// known who has sent them.
 	maxFormBytes = 2 << 20
+	formBuffer   = 64 << 10 // of a form that is not small
 )
 
 // isForm reports whether the request's body is a multipart form.
@@ -51,7 +53,7 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 		return nil, errInvalidRequest("Multipart: Boundary not found")
 	}
 	f := &form{
-		fields: map[string]string{}, twice: map[string]bool{}, parts: multipart.NewReader(r.Body, params["boundary"]), maxFields: maxFields,
+		fields: map[string]string{}, twice: map[string]bool{}, parts: multipart.NewReader(formBody(r), params["boundary"]), maxFields: maxFields,
 	}
 	for {
 		p, err := f.parts.NextRawPart()
@@ -125,6 +127,15 @@ func readField(p *multipart.Part, name string) (string, error) {
 	default:
 		return "", errInvalidRequest("The form field " + name + " is too large: it may have 1 MiB")
 	}
+}
+
+// formBody is the body of a form. Its parser reads 4 KiB at a time, which are
+// as many calls of the kernel when there is much to read.
+func formBody(r *http.Request) io.Reader {
+	if 0 <= r.ContentLength && r.ContentLength <= formBuffer {
+		return r.Body
+	}
+	return bufio.NewReaderSize(r.Body, formBuffer)
 }
 
 // partName is the field's name, and whether the part is a file: it has a

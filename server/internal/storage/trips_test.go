@@ -82,6 +82,9 @@ func TestRoundTrips(t *testing.T) {
 		{"the bucket takes it", "POST", "/object/closed/x", user, png, 200, 2},
 		{"a bucket that is missing", "POST", "/object/nope/x", a.service, nil, 400, 1},
 		{"download", "GET", "/object/public/b/k", "", nil, 200, 1},
+		{"download out of a private bucket", "GET", "/object/closed/x", a.service, nil, 200, 1},
+		{"download that policies hide", "GET", "/object/closed/x", a.anon, nil, 400, 1},
+		{"download with a key, public", "GET", "/object/b/k", a.anon, nil, 200, 1},
 	} {
 		before := trips.Load()
 		var body any = "hello"
