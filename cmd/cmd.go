@@ -75,6 +75,9 @@ Examples:
     suparust start --daemon              in the background
     suparust start --profile test        with the settings of .env.test
     suparust status                      URLs and keys
+    suparust exec -- npm test            tests against a backend of their own
+    suparust db reset                    all migrations and seeds anew
+    suparust doctor                      what is missing, and what to do
     suparust logs --follow
     suparust stop
 `
