@@ -38,6 +38,7 @@ type commandLine struct {
 	Exec       execCommand       `cmd:"" help:"Run a command against a backend of its own, which ends with it."`
 	Keys       keysCommand       `cmd:"" help:"Show or replace the keys, or sign a token."`
 	DB         dbCommand         `cmd:"" name:"db" help:"Work on the database: url, psql, dump, reset, push."`
+	Snapshot   snapshotCommand   `cmd:"" help:"Save and bring back the database and the files: save, restore, list, delete."`
 	Prefetch   prefetchCommand   `cmd:"" help:"Fetch PostgreSQL and prepare the database template ahead of the first start."`
 	Env        envCommand        `cmd:"" help:"Write environment files, and print the environment of clients."`
 	Doctor     doctorCommand     `cmd:"" help:"Look whether everything is there that a server needs, and say what to do."`

@@ -194,7 +194,7 @@ func (c startCommand) state(a *app, s *settings, port int) (serverState, error) 
 		return serverState{}, err
 	}
 	st := serverState{PID: os.Getpid(), Identity: a.id.name(), Version: server.Version, Started: time.Now(),
-		Port: port, Folder: folder, Dir: dir, Args: slices.Clone(a.args)}
+		Port: port, Folder: folder, Dir: dir, Args: withoutSnapshot(a.args)}
 	if c.Detached {
 		st.Daemon = true
 		st.Args = slices.DeleteFunc(st.Args, func(arg string) bool { return arg == detachedFlag })

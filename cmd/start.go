@@ -4,6 +4,8 @@ import "fmt"
 
 type startCommand struct {
 	settingFlags
+	Snapshot string `help:"Begin with the database and the files of the snapshot NAME; they replace what is there." placeholder:"NAME"`
+
 	Daemon bool `help:"Serve in the background: return when requests are answered, and log to app.log." short:"d"`
 
 	ExitWithStdin bool `help:"Stop when standard input closes: for a program that starts the server and may be killed." name:"exit-with-stdin"`
@@ -26,6 +28,7 @@ Examples:
     suparust start --port 4000
     suparust start --daemon
     suparust start --profile test        settings of .env.test alone
+    suparust start --snapshot demo       begin as saved by suparust snapshot save demo
     SUPARUST_LOG_FORMAT=json suparust start
 `
 }
@@ -42,6 +45,7 @@ func (c startCommand) Run(a *app) error {
 	if s.config.Logger, err = a.logger(s.environ.lookup); err != nil {
 		return err
 	}
+	s.config.Snapshot = c.Snapshot
 	switch {
 	case c.Detached:
 		return c.serveDetached(a, s)

@@ -282,6 +282,9 @@ func (c *Config) Ephemeral() {
 	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
 	c.AdminPort = 0
 	c.Database.URL = "" // no test and no command works on the data of others
+	if c.SnapshotDir == "" && c.Database.DataDir != "" {
+		c.SnapshotDir = besideData(c.Database.DataDir) // the project's snapshots stay in reach
+	}
 	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
 	c.Storage.Root, c.Storage.Backend = "", "" // no test and no command writes into a bucket of others
 	if c.Storage.S3Protocol.AccessKeyID == "" {

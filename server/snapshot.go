@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 	"github.com/suparust/suparust/server/pg"
@@ -33,7 +35,7 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 		}
 		database = filepath.Join(part, snapshotDatabase)
 	}
-	n := &Snapshot{schema: s.rest.KnownSchema()}
+	n := &Snapshot{of: s, schema: s.rest.KnownSchema()}
 	defer func() {
 		if err == nil {
 			return
@@ -49,7 +51,7 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 		hold = s.disk.Hold() // bytes may not go that the copy of the database names
 		defer func() { err = errors.Join(err, hold.Release(nil)) }()
 	}
-	err = s.stoppable(ctx, func(beforeStop func()) (err error) {
+	_, err = s.stoppable(ctx, func(beforeStop func()) (err error) {
 		n.pg, err = s.db.cluster.Snapshot(ctx, pg.SnapshotOptions{Dir: database, BeforeStop: beforeStop})
 		return err
 	})
@@ -104,15 +106,19 @@ func (s *Server) Restore(ctx context.Context, name string) error {
 // The mailbox and the clock stay as they are, and so do keys: tokens of users
 // and sessions that the snapshot has are good again.
 func (s *Server) RestoreSnapshot(ctx context.Context, n *Snapshot) error {
-	settled, err := s.cfg.settledKey()
-	if err != nil {
-		return err
+	settled := true
+	if n.of != s { // it may be of a server with other settings or migrations
+		key, err := s.cfg.settledKey()
+		if err != nil {
+			return err
+		}
+		settled = n.Settled == key
 	}
-	return s.replace(ctx, n, func(ctx context.Context) error {
-		if err := s.db.cluster.Restore(ctx, n.pg); err != nil {
+	return s.replace(ctx, n, func(ctx context.Context, beforeStop func()) error {
+		if err := s.db.cluster.Restore(ctx, n.pg, beforeStop); err != nil {
 			return fmt.Errorf("restore the snapshot: %w", err)
 		}
-		if n.Settled != settled { // saved by a server with other settings or migrations
+		if !settled {
 			return s.db.update(ctx, &s.cfg)
 		}
 		return nil
@@ -127,7 +133,7 @@ func (s *Server) Reset(ctx context.Context) error {
 	s.baseMu.Lock()
 	n, ahead := s.baseline, s.baselineAhead
 	s.baseMu.Unlock()
-	if err := s.replace(ctx, n, func(ctx context.Context) error { return s.db.cluster.Reset(ctx) }); err != nil {
+	if err := s.replace(ctx, n, s.db.resetCluster); err != nil {
 		return err
 	}
 	s.cfg.Mailbox.Delete()
@@ -143,38 +149,41 @@ func (s *Server) Resets() bool { return s.Cluster() != nil && s.cfg.Database.Dat
 func (s *Server) OpenSnapshot(name string) (*Snapshot, error) { return OpenSnapshot(s.cfg, name) }
 
 // Mark makes the present state the one that Reset goes back to. Nobody else may
-// be writing. Where there are unlogged tables connections end; see Snapshot.
-func (s *Server) Mark(ctx context.Context) error {
+// be writing. conn, of the role postgres, spares it a connection of its own; it
+// may be nil. restarted tells that connections have ended, for there are
+// unlogged tables; see Snapshot.
+func (s *Server) Mark(ctx context.Context, conn *pgx.Conn) (restarted bool, err error) {
 	done, err := s.beginRestart()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
-	return s.mark(ctx)
+	return s.mark(ctx, conn)
 }
 
-func (s *Server) mark(ctx context.Context) error {
-	err := s.stoppable(ctx, func(beforeStop func()) error { return s.db.cluster.Mark(ctx, beforeStop) })
+func (s *Server) mark(ctx context.Context, conn *pgx.Conn) (restarted bool, err error) {
+	restarted, err = s.stoppable(ctx, func(beforeStop func()) error { return s.db.cluster.Mark(ctx, conn, beforeStop) })
 	if err != nil {
-		return err
+		return restarted, err
 	}
-	return s.markFiles(ctx)
+	return restarted, s.markFiles(ctx)
 }
 
 // stoppable does what stops PostgreSQL and starts it again if it calls
 // beforeStop first. Requests wait meanwhile.
-func (s *Server) stoppable(ctx context.Context, do func(beforeStop func()) error) error {
+func (s *Server) stoppable(ctx context.Context, do func(beforeStop func()) error) (stopped bool, err error) {
 	var restarted func(context.Context, *catalog.Snapshot) error
-	err := do(func() {
+	err = do(func() {
 		s.gate.close()
 		restarted = s.rest.Restarting()
 	})
-	if restarted != nil {
-		s.db.renew()
-		err = errors.Join(err, restarted(context.WithoutCancel(ctx), s.rest.KnownSchema()))
-		s.gate.open()
+	if restarted == nil {
+		return false, err
 	}
-	return err
+	s.db.renew()
+	err = errors.Join(err, restarted(context.WithoutCancel(ctx), s.rest.KnownSchema()))
+	s.gate.open()
+	return true, err
 }
 
 // markFiles keeps the present files for Reset.
@@ -212,7 +221,7 @@ func (s *Server) beginRestart() (done func(), err error) {
 // replace puts another state into the place of the database's and the files':
 // restart does it to the database, n has the files. Files are put there before
 // the rows that name them, and go when nothing names them any more.
-func (s *Server) replace(ctx context.Context, n *Snapshot, restart func(context.Context) error) (err error) {
+func (s *Server) replace(ctx context.Context, n *Snapshot, restart func(ctx context.Context, beforeStop func()) error) (err error) {
 	done, err := s.beginRestart()
 	if err != nil {
 		return err
@@ -234,12 +243,20 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, restart func(context.
 	if n != nil {
 		schema = n.schema
 	}
-	gone := s.gate.close()
-	defer s.gate.open()
-	restarted := s.rest.Restarting()
-	// from here on it is carried through: a database that is half replaced is of no use to who went away
+	var (
+		gone      <-chan struct{}
+		restarted func(context.Context, *catalog.Snapshot) error
+	)
+	// it is carried through: a database that is half replaced is of no use to who went away
 	ctx = context.WithoutCancel(ctx)
-	err = restart(ctx)
+	err = restart(ctx, func() {
+		gone = s.gate.close()
+		restarted = s.rest.Restarting()
+	})
+	if restarted == nil { // it has not come to that
+		return errors.Join(err, hold.Release(nil))
+	}
+	defer s.gate.open()
 	if err != nil {
 		kept, schema = nil, nil
 	}
@@ -287,6 +304,10 @@ func (s *Server) settleFiles(gone <-chan struct{}, hold *blob.Hold, kept map[str
 	}
 }
 
+func (d *database) resetCluster(ctx context.Context, beforeStop func()) error {
+	return d.cluster.Reset(ctx, beforeStop)
+}
+
 // renew has the pools forget the connections to a server that has ended.
 func (d *database) renew() {
 	d.api.Renew(d.cluster.TakeConn())
@@ -309,7 +330,8 @@ func (s *Server) beginState(ctx context.Context) error {
 	case err != nil || !ephemeral:
 		return err
 	case seeded || s.db.written:
-		return s.mark(ctx)
+		_, err := s.mark(ctx, nil)
+		return err
 	case from != nil:
 		return s.markFiles(ctx)
 	}

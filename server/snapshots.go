@@ -33,7 +33,8 @@ type Snapshot struct {
 
 	pg     *pg.Snapshot
 	files  string            // where the objects are; "" when there are none
-	schema *catalog.Snapshot // what was known of the schema, in the process that has taken it
+	of     *Server           // that has taken it, in this process
+	schema *catalog.Snapshot // what that one knew of the schema
 }
 
 // SnapshotInfo describes a snapshot.
@@ -210,6 +211,26 @@ func DeleteSnapshot(c Config, name string) error {
 		return err
 	}
 	return n.Remove()
+}
+
+// SnapshotExistsError says that a snapshot of a name is there already.
+type SnapshotExistsError struct{ SnapshotInfo }
+
+func (e *SnapshotExistsError) Error() string {
+	return fmt.Sprintf("there is a snapshot %s of %s: choose another name, or ask for it to be replaced", e.Name, e.Created.Local().Format(time.DateTime))
+}
+
+// CheckNewSnapshot tells whether a snapshot can be saved under a name. One that
+// is there is a *SnapshotExistsError.
+func (c *Config) CheckNewSnapshot(name string) error {
+	old, err := OpenSnapshot(*c, name)
+	switch {
+	case errors.Is(err, ErrNoSnapshot):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &SnapshotExistsError{old.SnapshotInfo}
 }
 
 // newFolder makes the folder of a named snapshot under another name.

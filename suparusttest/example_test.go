@@ -22,6 +22,7 @@ func TestExamples(outer *testing.T) {
 		"Start": ExampleStart, "WithMigrations": ExampleWithMigrations, "WithFixtures": ExampleWithFixtures,
 		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
+		"Snapshot": ExampleServer_Snapshot, "Reset": ExampleServer_Reset, "WithSnapshot": ExampleWithSnapshot,
 		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
 		"Fault": ExampleServer_Fault, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP,
 	} {
@@ -187,4 +188,36 @@ func ExampleWithHTTP() {
 			return suparusttest.Answer(http.StatusOK, map[string]any{"error": map[string]any{"http_code": 403, "message": "by invitation only"}})
 		}))
 	srv.Client().Post(t, "/auth/v1/signup", `{"email":"ann@example.com","password":"long enough"}`).WantStatus(t, http.StatusForbidden)
+}
+
+func ExampleServer_Snapshot() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL("create table orders (id bigint generated always as identity, paid boolean default false)"))
+	srv.Exec(t, "insert into orders select from generate_series(1, 1000)")
+	thousand := srv.Snapshot(t)
+	for _, clean := range []string{"delete from orders", "truncate orders", "drop table orders"} {
+		srv.Exec(t, clean)
+		srv.Restore(t, thousand)
+	}
+	srv.ServiceClient().Get(t, "/rest/v1/orders?id=eq.1000").WantStatus(t, http.StatusOK)
+}
+
+func ExampleServer_Reset() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL("create table carts (id bigint primary key)"))
+	for _, step := range []string{"empty", "with one thing"} {
+		t.Run(step, func(t *testing.T) {
+			defer srv.Reset(t) // the next one begins as this one did
+			srv.ServiceClient().Post(t, "/rest/v1/carts", `{"id":1}`).WantStatus(t, http.StatusCreated)
+			srv.CreateUser(t, "ann@example.com")
+		})
+	}
+}
+
+func ExampleWithSnapshot() {
+	dir := t.TempDir()
+	here := suparusttest.WithConfig(func(c *server.Config) { c.SnapshotDir = dir }) // else beside the project's data
+	srv := suparusttest.Start(t, here, suparusttest.WithSQL("create table big as select generate_series(1, 10000) as n"))
+	srv.SaveSnapshot(t, "ten-thousand")
+
+	again := suparusttest.Start(t, here, suparusttest.WithSnapshot("ten-thousand"))
+	again.ServiceClient().Get(t, "/rest/v1/big?n=eq.10000").WantStatus(t, http.StatusOK)
 }

@@ -1,5 +1,7 @@
 package suparusttest
 
+import "github.com/suparust/suparust/server"
+
 // ClosePools ends the databases that were made ready, for what follows to
 // begin without any.
 var ClosePools = closePools
@@ -12,3 +14,6 @@ var PoolDepth = poolDepth
 
 // Log is the end of the server's log.
 func (s *Server) Log() string { return s.log.String() }
+
+// Of is the server's own snapshot.
+func (n *Snapshot) Of() *server.Snapshot { return n.of }

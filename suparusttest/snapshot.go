@@ -2,8 +2,9 @@ package suparusttest
 
 import (
 	"context"
-	"errors"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/suparust/suparust/server"
 )
@@ -12,8 +13,6 @@ import (
 // everything that the database holds, users and sessions among it, and the
 // bytes of stored objects; it does not hold mails and the clock.
 type Snapshot struct{ of *server.Snapshot }
-
-var errElsewhere = errors.New("the server runs elsewhere: only one that Start has started can be saved, restored and reset")
 
 // Snapshot saves the database and the files as they are, for Restore. Nobody's
 // connection ends. It is gone when tb ends.
@@ -41,10 +40,7 @@ func (s *Server) SaveSnapshot(tb testing.TB, name string) *Snapshot {
 
 func (s *Server) save(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	if s.srv == nil {
-		tb.Fatalf("suparusttest: %v", errElsewhere)
-	}
-	n, err := s.srv.Snapshot(tb.Context(), name)
+	n, err := s.here(tb).Snapshot(tb.Context(), name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
@@ -57,10 +53,7 @@ func (s *Server) save(tb testing.TB, name string) *Snapshot {
 // NamedSnapshot finds a snapshot that was saved under a name, by whomever.
 func (s *Server) NamedSnapshot(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	if s.srv == nil {
-		tb.Fatalf("suparusttest: %v", errElsewhere)
-	}
-	n, err := s.srv.OpenSnapshot(name)
+	n, err := s.here(tb).OpenSnapshot(name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
@@ -85,11 +78,25 @@ func (s *Server) Reset(tb testing.TB) {
 	s.replace(tb, func(ctx context.Context) error { return s.srv.Reset(ctx) })
 }
 
+// mark notes what Reset goes back to.
+func (s *Server) mark(tb testing.TB) {
+	tb.Helper()
+	restarted := false
+	err := s.Pool(tb).AcquireFunc(tb.Context(), func(c *pgxpool.Conn) (err error) {
+		restarted, err = s.srv.Mark(tb.Context(), c.Conn())
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("suparusttest: note what Reset goes back to: %v", err)
+	}
+	if restarted {
+		s.renewPool()
+	}
+}
+
 func (s *Server) replace(tb testing.TB, how func(context.Context) error) {
 	tb.Helper()
-	if s.srv == nil {
-		tb.Fatalf("suparusttest: %v", errElsewhere)
-	}
+	s.here(tb)
 	err := how(tb.Context())
 	s.renewPool()
 	if err != nil {

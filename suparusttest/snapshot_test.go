@@ -277,10 +277,6 @@ func TestSnapshotNeedsItsOwnDatabase(t *testing.T) {
 			t.Errorf("%s says %q", name, said)
 		}
 	}
-	there := suparusttest.Attach(t, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret})
-	if said := fatal(t, func(tb testing.TB) { there.Reset(tb) }); !strings.Contains(said, "runs elsewhere") {
-		t.Errorf("Reset says %q", said)
-	}
 }
 
 // Writers in two tables and in Storage go on at full speed while a snapshot is
@@ -357,4 +353,23 @@ func TestRestoreLeavesNothing(t *testing.T) {
 	if err != nil || len(dirs) > 2 {
 		t.Errorf("data directories: %q %v", dirs, err)
 	}
+}
+
+// A branch is a server of its own that begins where another one is.
+func TestBranch(t *testing.T) {
+	t.Parallel()
+	srv := suparusttest.Start(t, suparusttest.WithSQL(notesTable, openBucket))
+	upload(t, srv, "a.txt", "a")
+	from := srv.Snapshot(t)
+	branch := suparusttest.Start(t, suparusttest.WithConfig(func(c *server.Config) { c.From = from.Of() }))
+	if err := from.Of().Remove(); err != nil { // a branch does not need it
+		t.Fatal(err)
+	}
+	upload(t, branch, "b.txt", "b")
+	branch.Exec(t, "delete from notes")
+	want(t, "the trunk's notes", rows(t, srv.ServiceClient(), "/rest/v1/notes?select=count"), `[{"count":2}]`)
+	want(t, "the trunk's file", download(t, srv, "b.txt"), "400")
+	branch.Reset(t)
+	want(t, "the branch's notes", rows(t, branch.ServiceClient(), "/rest/v1/notes?select=count"), `[{"count":2}]`)
+	want(t, "the branch's files", download(t, branch, "a.txt")+download(t, branch, "b.txt"), "a400")
 }

@@ -91,10 +91,7 @@ func Start(tb testing.TB, opts ...Option) *Server {
 	}
 	s.load(tb, o.fixtures)
 	if len(o.sql)+len(o.fixtures) > 0 && s.srv.Resets() {
-		if err := s.srv.Mark(tb.Context()); err != nil {
-			tb.Fatalf("suparusttest: note what Reset goes back to: %v", err)
-		}
-		s.renewPool() // PostgreSQL was started anew if there are unlogged tables
+		s.mark(tb)
 	}
 	return s
 }

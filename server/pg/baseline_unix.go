@@ -27,15 +27,16 @@ type baseline struct {
 // maxBaselineWAL bounds what is kept of the write-ahead log; beyond, a snapshot is smaller and quicker to go back to.
 const maxBaselineWAL = 8 << 20
 
-// Mark makes the present state the one that Reset goes back to. Nobody else may be writing. beforeStop, when not nil, is
-// called when the server has to be stopped and started again for it; see SnapshotOptions.
-func (c *Cluster) Mark(ctx context.Context, beforeStop func()) error {
+// Mark makes the present state the one that Reset goes back to. Nobody else may be writing. conn, a superuser's, is used
+// for it when it is not nil. beforeStop, when not nil, is called when the server has to be stopped and started again for
+// it; see SnapshotOptions.
+func (c *Cluster) Mark(ctx context.Context, conn *pgx.Conn, beforeStop func()) error {
 	c.op.Lock()
 	defer c.op.Unlock()
 	if c.durable {
-		return errDurableReset
+		return ErrKept
 	}
-	b, err := c.logBaseline(ctx)
+	b, err := c.logBaseline(ctx, conn)
 	if errors.Is(err, errNotInLog) {
 		b = &baseline{}
 		b.snapshot, err = c.snapshot(ctx, SnapshotOptions{BeforeStop: beforeStop})
@@ -55,23 +56,21 @@ func (b *baseline) remove() error {
 	return b.snapshot.Remove()
 }
 
-var errDurableReset = errors.New("the data directory is kept and has no start to go back to: save a snapshot and restore that")
-
 // Reset brings the cluster back to the state at its start, or at the last Mark. It does what Restore does to
-// connections.
-func (c *Cluster) Reset(ctx context.Context) error {
+// connections, and calls beforeStop as that does.
+func (c *Cluster) Reset(ctx context.Context, beforeStop func()) error {
 	c.op.Lock()
 	defer c.op.Unlock()
 	im := (*image)(nil)
 	switch b := c.base; {
 	case c.durable:
-		return errDurableReset
+		return ErrKept
 	case b != nil && b.snapshot != nil:
-		return c.restore(ctx, b.snapshot)
+		return c.restore(ctx, b.snapshot, beforeStop)
 	case b != nil:
 		im = b.image
 	case c.config.Snapshot != nil:
-		return c.restore(ctx, c.config.Snapshot)
+		return c.restore(ctx, c.config.Snapshot, beforeStop)
 	default:
 		im = c.tmpl.image
 	}
@@ -79,7 +78,7 @@ func (c *Cluster) Reset(ctx context.Context) error {
 	if err := im.writeTo(next, c.acct); err != nil {
 		return errors.Join(fmt.Errorf("the database could not be copied: %w", err), os.RemoveAll(next))
 	}
-	if err := c.swap(ctx, next); err != nil {
+	if err := c.swap(ctx, next, beforeStop); err != nil {
 		return err
 	}
 	return c.base.setSequences(ctx, c)
@@ -95,7 +94,7 @@ from (select c.oid as id from pg_catalog.pg_sequence s join pg_catalog.pg_class 
 	lateral pg_catalog.pg_sequence_last_value(id) last where last is not null`
 
 // logBaseline is the template with the write-ahead log since.
-func (c *Cluster) logBaseline(ctx context.Context) (*baseline, error) {
+func (c *Cluster) logBaseline(ctx context.Context, conn *pgx.Conn) (*baseline, error) {
 	if c.tmpl == nil {
 		return nil, errNotInLog
 	}
@@ -103,12 +102,15 @@ func (c *Cluster) logBaseline(ctx context.Context) (*baseline, error) {
 		return nil, err
 	}
 	b := &baseline{}
-	conn, err := c.superuserConn(ctx)
-	if err != nil {
-		return nil, err
+	if conn == nil || conn.PgConn().ParameterStatus("is_superuser") != "on" {
+		var err error
+		if conn, err = c.superuserConn(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing of it is pending
 	}
 	results, err := conn.PgConn().Exec(ctx, "select pg_catalog.pg_switch_wal(); "+sequencesSQL).ReadAll() // the former flushes
-	if err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	for _, row := range results[len(results)-1].Rows {

@@ -149,10 +149,13 @@ func (d *durable) finishRestore() error {
 func removeTree(dir, name string) error { return os.RemoveAll(filepath.Join(dir, name)) }
 
 // restoreDurable is Restore of a data directory that is kept.
-func (c *Cluster) restoreDurable(ctx context.Context, s *Snapshot) error {
+func (c *Cluster) restoreDurable(ctx context.Context, s *Snapshot, beforeStop func()) error {
 	c.removal.Wait() // of the data before
 	if err := s.writeNext(ctx, c.dataDir, c.acct); err != nil {
 		return err
+	}
+	if beforeStop != nil {
+		beforeStop()
 	}
 	err := c.replaced(ctx, func() error {
 		srv := c.current()

@@ -15,31 +15,35 @@ import (
 
 // Restore brings the cluster back to a snapshot: on the same port, with the same sockets. Connections end, none is
 // waited for; what was written since is gone. The copy is made while the server still runs, so that it is away for its
-// stop and start alone. When the server does not start from the copy, it goes on with what it had.
-func (c *Cluster) Restore(ctx context.Context, s *Snapshot) error {
+// stop and start alone; beforeStop, when not nil, is called before those. When the server does not start from the copy,
+// it goes on with what it had.
+func (c *Cluster) Restore(ctx context.Context, s *Snapshot, beforeStop func()) error {
 	c.op.Lock()
 	defer c.op.Unlock()
-	return c.restore(ctx, s)
+	return c.restore(ctx, s, beforeStop)
 }
 
-func (c *Cluster) restore(ctx context.Context, s *Snapshot) error {
+func (c *Cluster) restore(ctx context.Context, s *Snapshot, beforeStop func()) error {
 	if err := s.fits(c.bin); err != nil {
 		return err
 	}
 	if c.durable {
-		return c.restoreDurable(ctx, s)
+		return c.restoreDurable(ctx, s, beforeStop)
 	}
 	next := c.dataDir + ".next"
 	if err := s.write(ctx, next, c.acct, filepath.Join(c.dir.path, snapshotTemplate1)); err != nil {
 		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.missing(err)), os.RemoveAll(next))
 	}
-	return c.swap(ctx, next)
+	return c.swap(ctx, next, beforeStop)
 }
 
 // swap makes the data directory next, on the same file system, that of an ephemeral cluster.
-func (c *Cluster) swap(ctx context.Context, next string) error {
+func (c *Cluster) swap(ctx context.Context, next string, beforeStop func()) error {
 	old := c.dataDir + ".old"
 	c.removal.Wait() // of the one before
+	if beforeStop != nil {
+		beforeStop()
+	}
 	err := c.replaced(ctx, func() error {
 		srv := c.current()
 		if !srv.stop(syscall.SIGQUIT, stopGrace) {

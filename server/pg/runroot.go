@@ -45,6 +45,7 @@ var (
 type runDir struct {
 	root *runRoot
 	path string
+	gone bool // guarded by rootsMu
 }
 
 // newRunDir makes a cluster's directory below base, with the run root and the watchdog when they are not there yet.
@@ -117,6 +118,10 @@ func (d *runDir) remove() error {
 	err := os.RemoveAll(d.path)
 	rootsMu.Lock()
 	defer rootsMu.Unlock()
+	if d.gone {
+		return err
+	}
+	d.gone = true
 	d.root.used--
 	d.root.dropIfUnused()
 	return err

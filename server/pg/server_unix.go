@@ -111,12 +111,21 @@ func (s *server) awaitReady(ctx context.Context, starting func(string)) error {
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
 	began, told := time.Now(), time.Duration(0)
+	var nudged time.Time
 	for {
 		if pf, err := readPidFile(s.dataDir); err == nil && pf.pid == s.pid && strings.HasPrefix(pf.status, "ready") {
 			return nil
 		} else if waited := time.Since(began); err == nil && starting != nil && waited-told > 5*time.Second {
 			told = waited
 			starting(pf.status)
+		} else if err == nil && pf.pid == s.pid {
+			// the file is there from before any process that could be nudged
+			if nudged.IsZero() {
+				nudged = time.Now().Add(nudgeAfter - nudgeEvery)
+			} else if time.Since(nudged) > nudgeEvery {
+				nudged = time.Now()
+				s.nudge()
+			}
 		}
 		select {
 		case <-tick.C:

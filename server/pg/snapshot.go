@@ -91,6 +91,9 @@ func (s *Snapshot) Remove() error {
 // ErrNoSnapshot says that a directory holds no snapshot.
 var ErrNoSnapshot = errors.New("there is no snapshot")
 
+// ErrKept says that a cluster's data directory is kept, so that it has no start to go back to.
+var ErrKept = errors.New("the database is kept beyond the server's end and has no start to go back to: save a snapshot, and restore that")
+
 // OpenSnapshot finds the snapshot in a directory.
 func OpenSnapshot(dir string) (*Snapshot, error) {
 	dir, err := filepath.Abs(dir)

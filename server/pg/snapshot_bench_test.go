@@ -40,7 +40,7 @@ func benchSnapshot(b *testing.B, cl *Cluster, dirs func() string) {
 		}
 		saves = append(saves, time.Since(began))
 		began = time.Now()
-		if err := cl.Restore(b.Context(), s); err != nil {
+		if err := cl.Restore(b.Context(), s, nil); err != nil {
 			b.Fatal(err)
 		}
 		conn := cl.TakeConn()

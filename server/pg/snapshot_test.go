@@ -66,7 +66,7 @@ func TestSnapshotAndRestore(t *testing.T) {
 			}
 			for round := range 3 {
 				execAll(t, cl, "insert into counted select from generate_series(1, 50)", "drop table notes", "create table other as select 1 as n", "checkpoint")
-				if err := cl.Restore(t.Context(), s); err != nil {
+				if err := cl.Restore(t.Context(), s, nil); err != nil {
 					t.Fatal(err)
 				}
 				if got := state(t, cl); got != want {
@@ -129,7 +129,7 @@ func TestStartFromSnapshot(t *testing.T) {
 		one, two := startTest(t, Config{Snapshot: s, Binaries: testBinaries(t)}), startTest(t, Config{Snapshot: s, Binaries: testBinaries(t)})
 		execAll(t, one, "delete from counted")
 		same(t, two)
-		if err := one.Reset(t.Context()); err != nil {
+		if err := one.Reset(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		same(t, one)
@@ -183,7 +183,7 @@ func TestSnapshotOfUnloggedTables(t *testing.T) {
 		t.Error("the snapshot changed the database")
 	}
 	execAll(t, cl, "delete from quick")
-	if err := cl.Restore(t.Context(), s); err != nil {
+	if err := cl.Restore(t.Context(), s, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := state(t, cl); got != want {
@@ -215,7 +215,7 @@ func TestReset(t *testing.T) {
 			cl := startTest(t, Config{Template: template})
 			if c.setup != nil {
 				execAll(t, cl, c.setup...)
-				if err := cl.Mark(t.Context(), nil); err != nil {
+				if err := cl.Mark(t.Context(), nil, nil); err != nil {
 					t.Fatal(err)
 				}
 				if got := cl.base.snapshot != nil; got != c.snapshot {
@@ -231,7 +231,7 @@ func TestReset(t *testing.T) {
 				if round == 1 {
 					execAll(t, cl, "checkpoint")
 				}
-				if err := cl.Reset(t.Context()); err != nil {
+				if err := cl.Reset(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
 				if got := state(t, cl); got != want {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // errUnsupported says what to do where clusters cannot be run. Binaries can be found and fetched all the same.
@@ -44,13 +46,13 @@ func (c *Cluster) Snapshot(context.Context, SnapshotOptions) (*Snapshot, error) 
 }
 
 // Restore brings the cluster back to a snapshot: not here.
-func (c *Cluster) Restore(context.Context, *Snapshot) error { return errUnsupported }
+func (c *Cluster) Restore(context.Context, *Snapshot, func()) error { return errUnsupported }
 
 // Mark makes the present state the one that Reset goes back to: not here.
-func (c *Cluster) Mark(context.Context, func()) error { return errUnsupported }
+func (c *Cluster) Mark(context.Context, *pgx.Conn, func()) error { return errUnsupported }
 
 // Reset brings the cluster back to its start: not here.
-func (c *Cluster) Reset(context.Context) error { return errUnsupported }
+func (c *Cluster) Reset(context.Context, func()) error { return errUnsupported }
 
 // SnapshotDataDir copies a data directory: not here.
 func SnapshotDataDir(context.Context, string, SnapshotOptions) (*Snapshot, error) {

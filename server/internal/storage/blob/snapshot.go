@@ -36,8 +36,12 @@ func (d *Disk) Hold() *Hold {
 }
 
 // Release removes what was put off, but for the versions to keep, which were
-// let go of in a state of the database that is no more.
+// let go of in a state of the database that is no more. Of no Hold it does
+// nothing.
 func (h *Hold) Release(keep map[string]struct{}) (err error) {
+	if h == nil {
+		return nil
+	}
 	h.once.Do(func() { err = h.disk.release(keep) })
 	return err
 }
