@@ -51,6 +51,17 @@ type snapshotSaveCommand struct {
 	Replace bool   `help:"Replace a snapshot that has the name already."`
 }
 
+// Help is shown by `suparust snapshot save --help`.
+func (snapshotSaveCommand) Help() string {
+	return `Everybody's connections stay: PostgreSQL stands still for some milliseconds. The server may run or not.
+
+Examples:
+
+    suparust snapshot save before-import
+    suparust snapshot save before-import --replace
+`
+}
+
 // Run saves a snapshot: through the control API of the server that runs, or by itself.
 func (c snapshotSaveCommand) Run(a *app) error {
 	s, running, err := c.find(a)
@@ -84,6 +95,18 @@ func (c snapshotSaveCommand) Run(a *app) error {
 type snapshotRestoreCommand struct {
 	snapshotFlags
 	Name string `arg:"" help:"The snapshot."`
+}
+
+// Help is shown by `suparust snapshot restore --help`.
+func (snapshotRestoreCommand) Help() string {
+	return `A server that runs has to have its control API (start --control), goes on at its addresses, and ends the connections to its
+database. Messages and the clock stay. Of a server that does not run the data are replaced.
+
+Examples:
+
+    suparust snapshot restore before-import
+    suparust --profile test snapshot restore before-import
+`
 }
 
 // Run brings a snapshot back: through the control API of the server that runs, or, when none does, by itself.
@@ -123,6 +146,15 @@ type snapshotListCommand struct {
 	Output string `help:"Print as text or json." short:"o" enum:"text,json" default:"text" placeholder:"FORMAT"`
 }
 
+// Help is shown by `suparust snapshot list --help`.
+func (snapshotListCommand) Help() string {
+	return `Examples:
+
+    suparust snapshot list
+    suparust snapshot list -o json
+`
+}
+
 // Run lists the snapshots, the newest first.
 func (c snapshotListCommand) Run(a *app) error {
 	s, err := a.settings(settingFlags{Port: c.Port, Workdir: c.Workdir})
@@ -153,6 +185,14 @@ func (c snapshotListCommand) Run(a *app) error {
 type snapshotDeleteCommand struct {
 	snapshotFlags
 	Name string `arg:"" help:"The snapshot."`
+}
+
+// Help is shown by `suparust snapshot delete --help`.
+func (snapshotDeleteCommand) Help() string {
+	return `Examples:
+
+    suparust snapshot delete before-import
+`
 }
 
 // Run deletes a snapshot. Servers that were started from it do not need it.

@@ -104,7 +104,8 @@ type Config struct {
 	// sent to the database; nil is not.
 	Trace func(RequestRecord)
 
-	project *project.Project
+	project     *project.Project
+	projectData string // the data directory that Ephemeral has turned away from
 }
 
 // DatabaseConfig says which PostgreSQL the server works on.
@@ -282,8 +283,8 @@ func (c *Config) Ephemeral() {
 	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
 	c.AdminPort = 0
 	c.Database.URL = "" // no test and no command works on the data of others
-	if c.SnapshotDir == "" && c.Database.DataDir != "" {
-		c.SnapshotDir = besideData(c.Database.DataDir) // the project's snapshots stay in reach
+	if c.Database.DataDir != "" {
+		c.projectData = c.Database.DataDir // the project's snapshots stay in reach
 	}
 	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
 	c.Storage.Root, c.Storage.Backend = "", "" // no test and no command writes into a bucket of others

@@ -115,6 +115,8 @@ func (c *Config) snapshotDir() (string, error) {
 		return filepath.Abs(c.SnapshotDir)
 	case c.Database.DataDir != "":
 		return filepath.Abs(besideData(c.Database.DataDir))
+	case c.projectData != "":
+		return filepath.Abs(besideData(c.projectData))
 	}
 	return "", errNoSnapshotDir
 }
