@@ -73,6 +73,9 @@ func jsonNames(groups []string, a slog.Attr) slog.Attr {
 	switch a.Key {
 	case slog.TimeKey:
 		a.Key = "timestamp"
+		if a.Value.Kind() == slog.KindTime {
+			a.Value = slog.TimeValue(a.Value.Time().UTC())
+		}
 	case slog.MessageKey:
 		a.Key = "message"
 	case slog.LevelKey:

@@ -3,8 +3,10 @@ package cmd
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func lookupIn(env map[string]string) func(string) (string, bool) {
@@ -73,5 +75,29 @@ func TestLogSettings(t *testing.T) {
 		if _, err := a.logger(lookupIn(map[string]string{name: value})); !errors.As(err, &usage) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v, want a usage error that names it", name, value, err)
 		}
+	}
+}
+
+// TestLogRecords: the time is UTC's wherever the machine is, the lowest level has its name, and who names no target is the
+// server.
+func TestLogRecords(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	log, err := (&app{Stdio: Stdio{Err: &b}}).logger(lookupIn(map[string]string{"SUPARUST_LOG": "trace"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := slog.NewRecord(time.Date(2026, 1, 2, 3, 4, 5, 6000000, time.FixedZone("", 3600)), traceLevel, "m", 0)
+	if err := log.Handler().Handle(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.With("target", "rest").Handler().Handle(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"timestamp":"2026-01-02T02:04:05.006Z","level":"TRACE","message":"m","target":"server"}
+{"timestamp":"2026-01-02T02:04:05.006Z","level":"TRACE","message":"m","target":"rest"}
+`
+	if b.String() != want {
+		t.Errorf("got %swant %s", b.String(), want)
 	}
 }
