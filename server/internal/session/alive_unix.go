@@ -3,6 +3,7 @@
 package session
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -29,7 +30,7 @@ func (c *conn) gone() bool {
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		gone = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR
+		gone = !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR) // nothing to read, or not looked
 	})
 	return gone || err != nil
 }
