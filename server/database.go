@@ -273,7 +273,9 @@ func (d *database) openPools(c *Config) error {
 	d.api = session.New(sc)
 	sc.First, sc.ConnConfig = nil, authConfig
 	d.auth = session.New(sc)
-	d.auth.Prepare(!c.REST.Unprepared)
+	for _, db := range []*session.DB{d.api, d.auth} { // before the first statement
+		db.Prepare(!c.REST.Unprepared)
+	}
 	return nil
 }
 
