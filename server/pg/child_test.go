@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,9 +141,24 @@ func TestChild(t *testing.T) {
 		childStarts(t)
 	case "block":
 		childBlocks(t)
+	case "freeze":
+		childFreezes(t, arg)
 	default:
 		t.Fatalf("no child %q", what)
 	}
+}
+
+// childFreezes makes the server of another process stand still and waits for its own end.
+func childFreezes(t *testing.T, postmaster string) {
+	pid, err := strconv.Atoi(postmaster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := freeze(t.Context(), pid); err != nil {
+		t.Fatal(err)
+	}
+	report(t, "frozen")
+	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
 // childDies runs two clones and a durable cluster and ends in some way without stopping any.
