@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"bytes"
 	"regexp"
 	"sync"
 )
@@ -13,8 +14,12 @@ var Roles = sync.OnceValue(func() []string {
 	if err != nil {
 		panic(err) // the directory is part of the binary
 	}
+	made, _, ok := bytes.Cut(text, []byte(") as wanted (name, attributes)"))
+	if !ok {
+		panic("0001_roles.sql does not list the roles it makes")
+	}
 	var names []string
-	for _, m := range roleRow.FindAllSubmatch(text, -1) {
+	for _, m := range roleRow.FindAllSubmatch(made, -1) {
 		names = append(names, string(m[1]))
 	}
 	return names
