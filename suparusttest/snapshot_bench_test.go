@@ -26,14 +26,14 @@ func fill(tb testing.TB, srv *suparusttest.Server) {
 const stateLimit = 60 * time.Millisecond
 
 // judge compares a median with the limit, or, where other work makes all things
-// slow, with one and a half times what the parts take in the same rounds: a
-// copy of the data directory by cp and a Start.
+// slow, with twice what the parts take in the same rounds: a copy of the data
+// directory by cp and a Start.
 func judge(b *testing.B, what string, took, copies, starts []time.Duration) {
 	b.Helper()
 	b.ReportMetric(ms(median(took)), "ms/"+what)
 	b.ReportMetric(ms(median(copies)), "ms/cp")
 	b.ReportMetric(ms(median(starts)), "ms/start")
-	limit := max(stateLimit, (median(copies)+median(starts))*3/2)
+	limit := max(stateLimit, 2*(median(copies)+median(starts)))
 	b.ReportMetric(ms(limit), "ms/limit")
 	if len(took) >= enough && median(took) > limit {
 		b.Errorf("%s takes %s, the limit is %s", what, median(took), limit)
