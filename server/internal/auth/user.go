@@ -46,23 +46,13 @@ type User struct {
 	ReauthenticationToken   string `json:"-"`
 }
 
-// MarshalJSON leaves out data that is empty, as that of a user who was deleted
-// softly.
-func (i Identity) MarshalJSON() ([]byte, error) {
-	type plain Identity
-	if string(i.Data) == "{}" {
-		i.Data = nil
-	}
-	return json.Marshal(plain(i))
-}
-
 // Identity is a way a user signs in. The names are swapped against the
 // columns: clients call the row's key identity_id and the provider's own id id.
 type Identity struct {
 	ID           string          `json:"identity_id"`
 	ProviderID   string          `json:"id"`
 	UserID       string          `json:"user_id"`
-	Data         json.RawMessage `json:"identity_data,omitempty"`
+	Data         json.RawMessage `json:"identity_data,omitempty"` // nil when it is empty, as of a user who was deleted softly
 	Provider     string          `json:"provider"`
 	LastSignInAt *time.Time      `json:"last_sign_in_at,omitempty"`
 	CreatedAt    *time.Time      `json:"created_at"`

@@ -57,18 +57,13 @@ func (h *Handler) scanUser(row pgx.Row, extra ...any) (*User, error) {
 	if err := json.Unmarshal(identities, &u.Identities); err != nil {
 		return nil, fmt.Errorf("identities of user %s: %w", u.ID, err)
 	}
-	var withSecret []struct {
-		Factor
-		Secret *string `json:"secret"`
-	}
-	if err := json.Unmarshal(factors, &withSecret); err != nil {
-		return nil, fmt.Errorf("factors of user %s: %w", u.ID, err)
-	}
-	for _, f := range withSecret {
-		if f.Secret != nil {
-			f.Factor.Secret = *f.Secret
+	for i := range u.Identities {
+		if string(u.Identities[i].Data) == "{}" {
+			u.Identities[i].Data = nil
 		}
-		u.Factors = append(u.Factors, f.Factor)
+	}
+	if err := u.readFactors(factors); err != nil {
+		return nil, err
 	}
 	u.inUTC()
 	if u.Aud == "" {
@@ -78,6 +73,27 @@ func (h *Handler) scanUser(row pgx.Row, extra ...any) (*User, error) {
 		u.Role = *role
 	}
 	return u, nil
+}
+
+// readFactors reads the column of factors: most users have none.
+func (u *User) readFactors(column []byte) error {
+	if string(column) == "[]" {
+		return nil
+	}
+	var withSecret []struct {
+		Factor
+		Secret *string `json:"secret"`
+	}
+	if err := json.Unmarshal(column, &withSecret); err != nil {
+		return fmt.Errorf("factors of user %s: %w", u.ID, err)
+	}
+	for _, f := range withSecret {
+		if f.Secret != nil {
+			f.Factor.Secret = *f.Secret
+		}
+		u.Factors = append(u.Factors, f.Factor)
+	}
+	return nil
 }
 
 // inUTC brings every time into UTC, which is how clients see them.
