@@ -32,13 +32,13 @@ func TestGuardSettings(t *testing.T) {
 	}
 	a := c.Auth
 	for what, got := range map[string]string{
-		"{true pg-functions://postgres/public/f []}":                    fmt.Sprint(a.Hooks["custom_access_token"]),
-		fmt.Sprintf("{true https://mail.test/hook [%s %[1]s]}", secret): fmt.Sprint(a.Hooks["send_email"]),
-		"{true turnstile s  3s}":                                        fmt.Sprint(a.Captcha),
-		"X-Real-Ip 1.5 31 32 33 34 35":                                  fmt.Sprintf("%s %v %v %v %v %v %v", a.Limits.Header, a.Limits.SignInSignUps, a.Limits.Verifications, a.Limits.TokenRefresh, a.Limits.Web3, a.Limits.AnonymousUsers, a.Limits.MFA),
-		"{5 1m0s true} {0 1h0m0s false}":                                fmt.Sprint(*a.Limits.EmailsSent, *a.Limits.SMSSent),
-		"{true true 8 {{ .Code }}! -1ns}":                               fmt.Sprint(a.MFA.Phone),
-		"twilio_verify AC plain k":                                      strings.Join([]string{a.Texts.Provider, a.Texts.Accounts["twilio_verify"].AccountSID, a.Texts.Accounts["twilio"].AccountSID, a.Texts.Accounts["vonage"].APIKey}, " "),
+		"{true pg-functions://postgres/public/f [] <nil>}":                    fmt.Sprint(a.Hooks["custom_access_token"]),
+		fmt.Sprintf("{true https://mail.test/hook [%s %[1]s] <nil>}", secret): fmt.Sprint(a.Hooks["send_email"]),
+		"{true turnstile s  3s <nil>}":                                        fmt.Sprint(a.Captcha),
+		"X-Real-Ip 1.5 31 32 33 34 35":                                        fmt.Sprintf("%s %v %v %v %v %v %v", a.Limits.Header, a.Limits.SignInSignUps, a.Limits.Verifications, a.Limits.TokenRefresh, a.Limits.Web3, a.Limits.AnonymousUsers, a.Limits.MFA),
+		"{5 1m0s true} {0 1h0m0s false}":                                      fmt.Sprint(*a.Limits.EmailsSent, *a.Limits.SMSSent),
+		"{true true 8 {{ .Code }}! -1ns}":                                     fmt.Sprint(a.MFA.Phone),
+		"twilio_verify AC plain k":                                            strings.Join([]string{a.Texts.Provider, a.Texts.Accounts["twilio_verify"].AccountSID, a.Texts.Accounts["twilio"].AccountSID, a.Texts.Accounts["vonage"].APIKey}, " "),
 	} {
 		if got != what {
 			t.Errorf("got %s, want %s", got, what)
