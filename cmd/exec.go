@@ -217,7 +217,7 @@ func (c execCommand) start(r *relay, cfg server.Config) (*server.Server, error) 
 		if err == nil {
 			end, cancel := context.WithTimeout(context.Background(), execDrain)
 			defer cancel()
-			err = srv.Shutdown(end)
+			_ = srv.Shutdown(end) // the signal is what is told
 		}
 		return nil, exitStatus(exitSignal + sig)
 	}

@@ -214,7 +214,7 @@ func TestReset(t *testing.T) {
 				srv.Reset(t)
 				want(t, "everything", everything(t, srv), want1)
 				want(t, "people", people(), before)
-				if d := srv.Clock.Now().Sub(time.Now()); d > time.Minute {
+				if d := time.Until(srv.Clock.Now()); d > time.Minute {
 					t.Errorf("the clock is %s ahead", d)
 				}
 				if mails := srv.Mail.All(); len(mails) != 0 {

@@ -179,7 +179,7 @@ func writeAt(fd int, data []byte, at int64) error {
 func retryInterrupted(do func() (int, error)) (int, error) {
 	for {
 		n, err := do()
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}

@@ -61,7 +61,7 @@ func (b *baseline) remove() error {
 func (c *Cluster) Reset(ctx context.Context, beforeStop func()) error {
 	c.op.Lock()
 	defer c.op.Unlock()
-	im := (*image)(nil)
+	var im *image
 	switch b := c.base; {
 	case c.durable:
 		return ErrKept

@@ -58,7 +58,7 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	for {
 		p, err := f.parts.NextRawPart()
 		switch {
-		case err == io.EOF: //nolint:errorlint // the end of the form; wrapped it is the end of the body
+		case err == io.EOF: // of the form; wrapped it is the end of the body
 			return nil, errNoContent()
 		case errors.Is(err, io.EOF):
 			return nil, withCause(errInvalidRequest("Unexpected end of multipart data"), &blob.ReadError{Err: err})

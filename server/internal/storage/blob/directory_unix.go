@@ -165,7 +165,7 @@ func (d *directory) do(op, name string, fn func(fd int) error) error {
 	var err error
 	if e := d.conn.Control(func(fd uintptr) {
 		for {
-			if err = fn(int(fd)); err != unix.EINTR {
+			if err = fn(int(fd)); !errors.Is(err, unix.EINTR) {
 				return
 			}
 		}
@@ -199,7 +199,7 @@ func (f *rawFile) Write(p []byte) (n int, err error) {
 		if m > 0 {
 			n += m
 		}
-		if err != nil && err != unix.EINTR {
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return n, &fs.PathError{Op: "write", Path: f.name, Err: err}
 		}
 	}
@@ -209,10 +209,10 @@ func (f *rawFile) Write(p []byte) (n int, err error) {
 // Sync makes the bytes durable.
 func (f *rawFile) Sync() error {
 	for {
-		switch err := fsync(f.fd); err {
-		case nil:
+		switch err := fsync(f.fd); {
+		case err == nil:
 			return nil
-		case unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 		default:
 			return &fs.PathError{Op: "fsync", Path: f.name, Err: err}
 		}
