@@ -215,9 +215,11 @@ func (st *serverState) serves(s *settings, srv *server.Server) error {
 		}
 	}
 	st.Serving = true
-	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol)
+	var control controlAccess
 	if s.config.Control {
-		st.Control = &controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
+		control = controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
+		st.Control = &control
 	}
+	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol, control)
 	return nil
 }

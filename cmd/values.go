@@ -37,6 +37,8 @@ var names = []named{
 	{"S3_PROTOCOL_ACCESS_KEY_ID", "storage.s3_access_key_id", "S3 access key", false},
 	{"S3_PROTOCOL_ACCESS_KEY_SECRET", "storage.s3_secret_access_key", "S3 secret key", true},
 	{"S3_PROTOCOL_REGION", "storage.s3_region", "S3 region", false},
+	{"SUPARUST_CONTROL_URL", "control.url", "Control URL", false},
+	{"SUPARUST_CONTROL_TOKEN", "control.token", "Control token", true},
 }
 
 // unservedNames are what --override-name may name although nothing of it is served.
@@ -44,7 +46,7 @@ var unservedNames = []string{"api.graphql_url", "api.mcp_url", "api.functions_ur
 
 // values are the addresses and keys of a server, by name. What is not served, and keys that a JWT secret without a shared
 // key cannot make, are left out.
-func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig) map[string]string {
+func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig, control controlAccess) map[string]string {
 	s3URL := api + "/storage/v1/s3"
 	if s3.Disabled || s3.AccessKeyID == "" {
 		s3, s3URL = server.S3ProtocolConfig{}, ""
@@ -64,6 +66,8 @@ func values(api, database, mailbox string, keys server.Keys, s3 server.S3Protoco
 		"S3_PROTOCOL_ACCESS_KEY_ID":     s3.AccessKeyID,
 		"S3_PROTOCOL_ACCESS_KEY_SECRET": s3.SecretAccessKey,
 		"S3_PROTOCOL_REGION":            s3.Region,
+		"SUPARUST_CONTROL_URL":          control.URL,
+		"SUPARUST_CONTROL_TOKEN":        control.Token,
 	}
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
 	return all
