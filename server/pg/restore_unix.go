@@ -41,6 +41,7 @@ func (c *Cluster) restore(ctx context.Context, s *Snapshot, beforeStop func()) e
 func (c *Cluster) swap(ctx context.Context, next string, beforeStop func()) error {
 	old := c.dataDir + ".old"
 	c.removal.Wait() // of the one before
+	c.flush(context.Background())
 	if beforeStop != nil {
 		beforeStop()
 	}
@@ -72,6 +73,19 @@ func (c *Cluster) swap(ctx context.Context, next string, beforeStop func()) erro
 		}
 	})
 	return c.restored(ctx, err)
+}
+
+// flush has the last commits, which an ephemeral cluster writes a little later, written now: they are needed should it
+// have to go on with what it has. One that cannot be asked is replaced all the same.
+func (c *Cluster) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := c.superuserConn(ctx)
+	if err != nil {
+		return
+	}
+	defer conn.Close(ctx)
+	_, _ = conn.PgConn().Exec(ctx, "set synchronous_commit = on; select pg_logical_emit_message(true, '', '')").ReadAll() // see above
 }
 
 // restored ends a Restore: when the server runs, its first connection is opened for who comes first.
