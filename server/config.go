@@ -217,6 +217,9 @@ type (
 type StorageConfig struct {
 	// Root keeps the files; "" is a directory that ends with the server.
 	Root string
+	// Scratch is where that directory is made when the database is external; ""
+	// is the system's directory for temporary files.
+	Scratch string
 	// FileSizeLimit is the largest object in bytes, and StandardLimit the largest
 	// that one request uploads; 0 is the same.
 	FileSizeLimit, StandardLimit int64

@@ -295,12 +295,12 @@ func (d *database) listenConn(ctx context.Context) (*pgx.Conn, error) {
 }
 
 // runDir is a directory that ends with the cluster; outside one, a temporary
-// directory that remove deletes.
-func (d *database) runDir() (dir string, remove func(), err error) {
+// directory in scratch that remove deletes.
+func (d *database) runDir(scratch string) (dir string, remove func(), err error) {
 	if d.cluster != nil {
 		return filepath.Join(d.cluster.Dir(), "storage"), func() {}, nil
 	}
-	dir, err = os.MkdirTemp("", "suparust-storage-")
+	dir, err = os.MkdirTemp(scratch, "suparust-storage-")
 	return dir, func() { _ = os.RemoveAll(dir) }, err
 }
 

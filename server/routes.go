@@ -210,7 +210,7 @@ func (s *Server) blobs() (blob.Store, blob.Uploads, error) {
 		disk.Dir, err = filepath.Abs(s.cfg.Storage.Root)
 	} else {
 		disk.Durable, disk.Ephemeral = false, true
-		disk.Dir, s.cleanup, err = s.db.runDir()
+		disk.Dir, s.cleanup, err = s.db.runDir(s.cfg.Storage.Scratch)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -14,10 +14,7 @@ import (
 // stopped when tb ends, and its mail is not seen: Mail is nil.
 func Attach(tb testing.TB, url, databaseURL string, keys server.Keys, opts ...Option) *Server {
 	tb.Helper()
-	o := newOptions()
-	for _, opt := range opts {
-		opt(o)
-	}
+	o := newOptions(opts...)
 	keys, err := keys.Complete()
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)

@@ -181,6 +181,13 @@ func TestChild(t *testing.T) {
 		childFails(t)
 	case "leak":
 		childLeaks(t)
+	case "defaults":
+		childDefaults(t)
+	case "benchmark":
+		childBenchmarks(t)
+	case "many":
+		childMany(t)
+	case "fuzz": // FuzzStart does the work
 	default:
 		childDies(t, what)
 	}

@@ -74,6 +74,7 @@ func (s *Server) client(key, token string) *Client {
 // body has been read when Do returns.
 func (c *Client) Do(tb testing.TB, method, path string, body any, header http.Header) *Response {
 	tb.Helper()
+	outside(tb, method+" "+path)
 	reader := bodyReader(tb, body)
 	req, err := http.NewRequestWithContext(tb.Context(), method, c.URL+path, reader)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 // postgres. It is the same at every call and is closed when the test ends.
 func (s *Server) Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
+	outside(tb, "Pool")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pool != nil {

@@ -22,11 +22,18 @@ type options struct {
 	now        func() time.Time
 	version    int
 	database   string
+	shared     bool
 	level      slog.Level
 	configure  []func(*server.Config)
 }
 
-func newOptions() *options { return &options{level: slog.LevelInfo} }
+func newOptions(opts ...Option) *options {
+	o := &options{level: slog.LevelInfo}
+	for _, opt := range opts {
+		opt(o)
+	}
+	return o
+}
 
 // WithProject uses the project whose supabase/ folder stands in dir. Without
 // it the folder is searched from the working directory upward to the

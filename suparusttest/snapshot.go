@@ -14,6 +14,15 @@ import (
 // bytes of stored objects; it does not hold mails and the clock.
 type Snapshot struct{ of *server.Snapshot }
 
+// whole is the server when its PostgreSQL is its own; else tb fails.
+func (s *Server) whole(tb testing.TB) *server.Server {
+	tb.Helper()
+	if s.drop != nil {
+		tb.Fatalf("suparusttest: the test shares its PostgreSQL with others, and only a whole one can be saved, restored and reset: leave out WithSharedCluster")
+	}
+	return s.here(tb)
+}
+
 // Snapshot saves the database and the files as they are, for Restore. Nobody's
 // connection ends. It is gone when tb ends.
 func (s *Server) Snapshot(tb testing.TB) *Snapshot {
@@ -40,7 +49,7 @@ func (s *Server) SaveSnapshot(tb testing.TB, name string) *Snapshot {
 
 func (s *Server) save(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	n, err := s.here(tb).Snapshot(tb.Context(), name)
+	n, err := s.whole(tb).Snapshot(tb.Context(), name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
@@ -53,7 +62,7 @@ func (s *Server) save(tb testing.TB, name string) *Snapshot {
 // NamedSnapshot finds a snapshot that was saved under a name, by whomever.
 func (s *Server) NamedSnapshot(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	n, err := s.here(tb).OpenSnapshot(name)
+	n, err := s.whole(tb).OpenSnapshot(name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
@@ -96,7 +105,7 @@ func (s *Server) mark(tb testing.TB) {
 
 func (s *Server) replace(tb testing.TB, how func(context.Context) error) {
 	tb.Helper()
-	s.here(tb)
+	s.whole(tb)
 	err := how(tb.Context())
 	s.renewPool()
 	if err != nil {

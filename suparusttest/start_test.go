@@ -15,7 +15,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "without Main" {
 		os.Exit(m.Run())
 	}
-	os.Exit(suparusttest.Main(m))
+	var opts []suparusttest.Option
+	if os.Getenv(childEnv) == "defaults" {
+		opts = append(opts, suparusttest.WithSQL("create table everywhere (i int)"), suparusttest.WithFixedCode("123123"))
+	}
+	os.Exit(suparusttest.Main(m, opts...))
 }
 
 const notes = `

@@ -22,8 +22,10 @@ package suparusttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -69,17 +71,28 @@ type Server struct {
 	// loaded are the rows of the fixtures that were loaded
 	loaded *fixtures.Loaded
 	now    func() time.Time
+	drop   func() error // its database; nil without WithSharedCluster
 }
 
 // Start starts a server for tb and returns when it answers. It never returns
 // nil: when it cannot start, it fails tb and says why. The server stops when
 // tb and its subtests have ended.
+//
+// tb may be a test, a benchmark or a fuzz target: one server before the loop of
+// a benchmark, and one before F.Fuzz, which every worker of go test -fuzz then
+// has for itself. Any number of tests may run in parallel; PostgreSQL starts for
+// a few of them at once, the others wait their turn.
+//
+// Inside of a testing/synctest bubble Start fails, and so do requests of a
+// Client and connections of Pool: a bubble's clock stands still as long as
+// anything waits for the network, and it does not end before every connection.
+// The server's own time is moved with Clock.
 func Start(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
-	o := newOptions()
-	for _, opt := range opts {
-		opt(o)
+	if inBubble() {
+		tb.Fatalf("suparusttest: Start does not work inside of a testing/synctest bubble, whose clock stands still as long as anything waits for the network: call it in a test without one, and move the time of tokens, codes and limits with Server.Clock")
 	}
+	o := newOptions(slices.Concat(defaults, opts)...)
 	log := newLogTail()
 	s, err := start(tb.Context(), o, log)
 	if err != nil {
@@ -105,7 +118,12 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	if cfg.Trace == nil {
 		cfg.Trace = last.note
 	}
-	if pooled(cfg) {
+	var drop func() error
+	if o.shared {
+		if drop, err = takeDatabase(ctx, &cfg); err != nil {
+			return nil, err
+		}
+	} else if pooled(cfg) {
 		var refill func()
 		if cfg.Cluster, refill, err = takeCluster(ctx, cfg); err != nil {
 			return nil, err
@@ -114,26 +132,28 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	}
 	srv, err := server.New(cfg)
 	if err != nil {
-		return nil, joinStop(err, cfg.Cluster)
+		return nil, joinStop(err, cfg.Cluster, drop)
 	}
 	if err := srv.Start(ctx); err != nil {
-		return nil, err // the server has stopped its cluster
+		return nil, joinStop(err, nil, drop) // the server has stopped its cluster
 	}
 	keys := srv.Keys()
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
 		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, requests: last, log: log, Clock: srv.Clock(), now: srv.Clock().Now,
-		http: &http.Transport{MaxIdleConnsPerHost: 64},
+		http: &http.Transport{MaxIdleConnsPerHost: 64}, drop: drop,
 	}, nil
 }
 
-func joinStop(err error, c *pg.Cluster) error {
-	if c == nil {
-		return err
+func joinStop(err error, c *pg.Cluster, drop func() error) error {
+	if c != nil {
+		if stopErr := c.Stop(); stopErr != nil {
+			err = fmt.Errorf("%w (and PostgreSQL did not stop: %w)", err, stopErr)
+		}
 	}
-	if stopErr := c.Stop(); stopErr != nil {
-		return fmt.Errorf("%w (and PostgreSQL did not stop: %w)", err, stopErr)
+	if drop != nil {
+		err = errors.Join(err, drop())
 	}
 	return err
 }
@@ -158,6 +178,11 @@ func (s *Server) stop(tb testing.TB) {
 		defer cancel()
 		if err := s.srv.Shutdown(ctx); err != nil {
 			tb.Errorf("suparusttest: stop the server: %v", err)
+		}
+		if s.drop != nil {
+			if err := s.drop(); err != nil {
+				tb.Errorf("suparusttest: %v", err)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -320,6 +321,53 @@ func TestPool(t *testing.T) {
 			t.Errorf("%s is left", d)
 		}
 	}
+}
+
+// TestPoolDepth has a pool grow and shrink.
+func TestPoolDepth(t *testing.T) {
+	t.Parallel()
+	p := NewPool(Config{Template: testTemplate(t)}, 0)
+	holds := func(want int) {
+		t.Helper()
+		eventually(t, 20*time.Second, func() error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if len(p.ready) != want || p.starting > 0 {
+				return fmt.Errorf("%d clusters are ready and %d on their way, want %d", len(p.ready), p.starting, want)
+			}
+			return nil
+		})
+	}
+	p.SetDepth(3)
+	p.Fill()
+	holds(3)
+	p.mu.Lock()
+	all := append([]*Cluster(nil), p.ready...)
+	p.mu.Unlock()
+	p.SetDepth(1)
+	holds(1)
+	for _, cl := range all[:2] {
+		eventually(t, 20*time.Second, func() error {
+			if exists(cl.Dir()) {
+				return errors.New("a cluster that is no longer wanted is left")
+			}
+			return nil
+		})
+	}
+	p.SetDepth(3)
+	p.Fill()
+	p.SetDepth(0) // while they start
+	holds(0)
+	cl, err := p.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cl.Stop(), p.Close()); err != nil {
+		t.Error(err)
+	}
+	p.SetDepth(1)
+	p.Fill()
+	holds(0) // it is closed
 }
 
 func TestPoolParallelTakesAndErrors(t *testing.T) {

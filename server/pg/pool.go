@@ -64,6 +64,29 @@ func (p *Pool) TakeReady() *Cluster {
 	return p.takeReady()
 }
 
+// Waiting tells how many clusters are ready, and how many Takes wait for one.
+func (p *Pool) Waiting() (ready, takes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.ready), len(p.waiters)
+}
+
+// SetDepth changes how many clusters are kept ready. Those that are too many are stopped in the background; those that
+// are too few are started by the next Take or Fill.
+func (p *Pool) SetDepth(depth int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.depth = max(depth, 0)
+	if p.closed {
+		return
+	}
+	for len(p.ready) > p.depth {
+		c := p.ready[0]
+		p.ready = p.ready[1:]
+		p.wg.Go(func() { _ = c.Stop() }) // nobody is there to hear of its error
+	}
+}
+
 // Fill starts clusters in the background until the pool has its depth again.
 func (p *Pool) Fill() {
 	p.mu.Lock()
@@ -158,6 +181,8 @@ func (p *Pool) deliver(c *Cluster) {
 	case len(p.waiters) > 0:
 		p.waiters[0] <- c
 		p.waiters = p.waiters[1:]
+	case len(p.ready) >= p.depth:
+		p.wg.Go(func() { _ = c.Stop() }) // it is no longer wanted
 	default:
 		p.ready = append(p.ready, c)
 	}

@@ -236,6 +236,8 @@ func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, err
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
 	base, err := baseFor(acct, s.info.Bytes)
 	if err != nil {
 		return nil, err

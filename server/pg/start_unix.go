@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// startLimit bounds the start of a clone when the caller's context does not.
+// startLimit bounds the start of a clone, from its turn on, when the caller's context does not.
 const startLimit = 60 * time.Second
 
 // startSlots keep parallel tests from starting more servers at once than there are processors: together they would all be late.
@@ -31,8 +31,6 @@ func Start(ctx context.Context, c Config) (*Cluster, error) {
 }
 
 func startClone(ctx context.Context, c Config) (*Cluster, error) {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
 	if c.Snapshot != nil {
 		return startFromSnapshot(ctx, c)
 	}
@@ -53,6 +51,8 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, err
 	}
 	defer done()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
 	var cl *Cluster
 	err = onBases(tmpl.image, acct, c.Logger, func(base string) (err error) {
 		cl, err = startCloneOn(ctx, c, base, tmpl, acct, args)
