@@ -18,7 +18,7 @@ lint:
 	go run $(LINT) run ./...
 
 bench: ## the figures of docs/performance.md
-	go test -run '^$$' -bench . -benchmem ./cmd ./server/pg ./suparusttest ./server ./server/internal/rest ./server/internal/auth ./server/internal/storage ./server/internal/storage/render
+	go test -run '^$$' -bench . -benchmem ./cmd ./server/pg ./server/pg/sidebyside ./suparusttest ./server ./server/internal/rest ./server/internal/auth ./server/internal/storage ./server/internal/storage/render
 
 fuzz: ## every parser of hostile input, FUZZTIME each
 	@for pkg in $$(go list ./...); do \
