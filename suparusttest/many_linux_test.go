@@ -80,7 +80,7 @@ func TestMany(t *testing.T) {
 	var peak, clusters int64
 	var watch sync.WaitGroup
 	watch.Go(func() { // samples until the child has reported
-		often := time.NewTicker(300 * time.Millisecond)
+		often := time.NewTicker(2 * time.Second)
 		defer often.Stop()
 		for {
 			select {
