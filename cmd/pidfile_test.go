@@ -120,3 +120,28 @@ func TestPIDFileHasOneOwner(t *testing.T) {
 		t.Errorf("only %d of 200 attempts got the file", wins.Load())
 	}
 }
+
+// TestPIDFileBeingMade: a file that a server has just made, and not taken yet, is no stale one.
+func TestPIDFileBeingMade(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), ".suparust.local.3000.pid")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan *pidFile, 1)
+	go func() {
+		f, _, err := lockPIDFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		taken <- f
+	}()
+	if pid, err := runningPID(path); pid != os.Getpid() || err != nil {
+		t.Errorf("running PID = %d, %v; want ours", pid, err)
+	}
+	if f := <-taken; f != nil {
+		if err := f.remove(); err != nil {
+			t.Error(err)
+		}
+	}
+}
