@@ -187,6 +187,8 @@ func TestChild(t *testing.T) {
 		childBenchmarks(t)
 	case "many":
 		childMany(t)
+	case "shared":
+		childShares(t)
 	case "fuzz": // FuzzStart does the work
 	default:
 		childDies(t, what)

@@ -38,6 +38,38 @@ func TestMainOptions(t *testing.T) {
 	}
 }
 
+// childShares has two servers on one PostgreSQL, with a file, until it is
+// killed.
+func childShares(t *testing.T) {
+	var r childReport
+	for range 2 {
+		s := suparusttest.Start(t, suparusttest.WithSharedCluster())
+		s.ServiceClient().Post(t, "/storage/v1/bucket", map[string]any{"name": "b"}).WantStatus(t, http.StatusOK)
+		s.ServiceClient().Post(t, "/storage/v1/object/b/x", "12345").WantStatus(t, http.StatusOK)
+		r.Dirs = append(r.Dirs, suparusttest.SharedDir(s))
+	}
+	tell(t, r)
+	select {}
+}
+
+// TestSharedClusterKilled kills a process whose tests share a PostgreSQL.
+func TestSharedClusterKilled(t *testing.T) {
+	t.Parallel()
+	home := homeFor(t, nil)
+	c := startChild(t, "shared", childOptions{dir: home})
+	r := c.report(t)
+	if len(r.Dirs) != 2 || r.Dirs[0] != r.Dirs[1] || len(processesWith(r.Dirs[0])) == 0 {
+		t.Fatalf("the two servers are on %q", r.Dirs)
+	}
+	if err := c.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.cmd.Wait() // it was killed
+	left := &remains{roots: []string{filepath.Dir(r.Dirs[0])}}
+	eventually(t, patience, left.check)
+	noDatabaseIn(t, home)
+}
+
 // leaks finds what a server has left when it has ended.
 func leaks(current goleak.Option) string {
 	err := errors.Join(suparusttest.ClosePools(),
