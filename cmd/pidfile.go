@@ -83,15 +83,15 @@ func runningPID(path string) (int, error) {
 		if err != nil {
 			return 0, pidFileError(path, err)
 		}
-		info, err := lock.Stat()
-		if err := errors.Join(err, lock.Close()); err != nil {
+		if err := lock.Close(); err != nil {
 			return 0, pidFileError(path, err)
 		}
-		if free && (info.Size() > 0 || time.Now().After(deadline)) {
+		if free {
+			info, err := os.Stat(path)
+			if err == nil && info.Size() == 0 && time.Now().Before(deadline) {
+				continue // a server has made it and takes its lock next
+			}
 			return 0, nil
-		}
-		if free { // empty: a server has made it and takes its lock next
-			continue
 		}
 		if pid := readPID(path); pid != 0 {
 			return pid, nil
