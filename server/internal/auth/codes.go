@@ -62,8 +62,11 @@ func (w *work) storeCode(userID string, kind codeKind, hash, address string) err
 		newID(), userID, kind.column, hash, strings.ToLower(address), w.now)
 }
 
-// clearCodes ends every code of the user.
+// clearCodes ends every code of the user. One who was made just now has none.
 func (w *work) clearCodes(userID string) error {
+	if userID == w.created {
+		return nil
+	}
 	return w.later("Database error clearing codes", `delete from auth.one_time_tokens where user_id = $1`, userID)
 }
 

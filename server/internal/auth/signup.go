@@ -72,20 +72,20 @@ func (h *Handler) registerOnce(r *http.Request, p signupParams) (*registration, 
 		return nil, err
 	}
 	aud := h.audience(r)
+	// hashed in every case, so that the time of the answer does not tell who is
+	// registered, and while the database looks for them
+	hashed := h.hashing(r.Context(), p.Password)
 	existing, err := h.existingUser(r, p, aud)
-	if err != nil {
-		return nil, err
-	}
-	autoconfirm := h.autoconfirms(p.provider())
-	hash := ""
+	hash, hashErr := hashed()
 	switch {
-	case existing == nil:
-		if hash, err = h.hash(r.Context(), p.Password); err != nil {
-			return nil, err
-		}
-	case existing.confirmedBy(p.provider()):
+	case err != nil:
+		return nil, err
+	case hashErr != nil:
+		return nil, hashErr
+	case existing != nil && existing.confirmedBy(p.provider()):
 		return h.repeatedSignup(r, p, existing, aud)
 	}
+	autoconfirm := h.autoconfirms(p.provider())
 
 	res := &registration{}
 	err = h.inTx(r, func(w *work) error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,6 +71,19 @@ func (h *Handler) hash(ctx context.Context, password string) (string, error) {
 		return "", internal("Error hashing the password", err)
 	}
 	return s, nil
+}
+
+// hashing begins to make a hash. The function it returns waits for it, and must
+// be called.
+func (h *Handler) hashing(ctx context.Context, password string) func() (string, error) {
+	var hash string
+	var err error
+	var done sync.WaitGroup
+	done.Go(func() { hash, err = h.hash(ctx, password) })
+	return func() (string, error) {
+		done.Wait()
+		return hash, err
+	}
 }
 
 // randomPassword is for users who never chose one: nobody knows it.
