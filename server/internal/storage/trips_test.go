@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -65,6 +66,19 @@ func TestRoundTrips(t *testing.T) {
 	c.url = srv.URL + "/storage/v1"
 	user := a.user("8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d")
 	c.put("b/k", "hello") // opens the connection
+	// what a start looks for in the background goes over the same connections
+	for quiet, deadline := 0, time.Now().Add(time.Minute); quiet < 20; quiet++ {
+		before := trips.Load()
+		if got := c.do("GET", "/object/public/b/k", "", nil, nil); got.status != 200 {
+			t.Fatal(got.status)
+		}
+		if trips.Load() != before+1 {
+			quiet = 0
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the search for what crashes have left does not end")
+		}
+	}
 
 	png := headers{"Content-Type": "image/png"}
 	for _, r := range []struct {
