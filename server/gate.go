@@ -27,18 +27,19 @@ const gatePatience = 30 * time.Second
 // wrap lets requests through the gate.
 func (g *gate) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		leave, ok := g.enter(r.Context())
-		if !ok {
+		c := g.enter(r.Context())
+		if c == nil {
 			w.Header().Set("Retry-After", "1")
 			refuse(w, http.StatusServiceUnavailable, "the database is being restored or reset, and that takes its time: try again")
 			return
 		}
-		defer leave()
+		defer g.leave(c)
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (g *gate) enter(ctx context.Context) (leave func(), ok bool) {
+// enter returns whom a request has joined, nil when it may not come in.
+func (g *gate) enter(ctx context.Context) *crowd {
 	var late *time.Timer
 	for {
 		g.mu.Lock()
@@ -49,7 +50,7 @@ func (g *gate) enter(ctx context.Context) (leave func(), ok bool) {
 			c := g.inside
 			c.n++
 			g.mu.Unlock()
-			return func() { g.leave(c) }, true
+			return c
 		}
 		shut := g.shut
 		g.mu.Unlock()
@@ -60,9 +61,9 @@ func (g *gate) enter(ctx context.Context) (leave func(), ok bool) {
 		select {
 		case <-shut:
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		case <-late.C:
-			return nil, false
+			return nil
 		}
 	}
 }

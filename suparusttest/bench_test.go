@@ -139,7 +139,8 @@ func BenchmarkHundred(b *testing.B) {
 			total := megabytes(processes+files+own, count)
 			b.ReportMetric(total, "MB/fixture")
 			if total > 30 {
-				b.Errorf("a fixture takes %.1f MB, the limit is 30", total)
+				b.Errorf("a fixture takes %.1f MB, the limit is 30: PostgreSQL %.1f, its files %.1f, the server %.1f", total,
+					megabytes(processes, count), megabytes(files, count), megabytes(own, count))
 			}
 		})
 	}

@@ -23,6 +23,7 @@ const (
 type conn struct {
 	db       *DB
 	pg       *pgx.Conn
+	socket   *peek
 	opened   time.Time
 	used     time.Time                // when it was last given back
 	prepared map[string]*list.Element // of *statement
@@ -43,7 +44,7 @@ type statement struct {
 }
 
 func newConn(pc *pgx.Conn) *conn {
-	return &conn{pg: pc, prepared: map[string]*list.Element{}, lru: list.New()}
+	return &conn{pg: pc, socket: newPeek(pc.PgConn().Conn()), prepared: map[string]*list.Element{}, lru: list.New()}
 }
 
 // queue puts the execution of sql into the pipeline, and its preparation

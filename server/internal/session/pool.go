@@ -175,7 +175,7 @@ func (db *DB) acquire(ctx context.Context) (*conn, error) {
 	for len(db.idle) > 0 {
 		c := db.idle[len(db.idle)-1]
 		db.idle = db.idle[:len(db.idle)-1]
-		if !c.pg.IsClosed() && !db.limits.tooOld(c, time.Now()) && !c.gone() {
+		if !c.pg.IsClosed() && !db.limits.tooOld(c, time.Now()) && !c.socket.ended() {
 			db.mu.Unlock()
 			return c, nil
 		}

@@ -159,7 +159,6 @@ func (h *Handler) Start(ctx context.Context) error {
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() {
 		h.sweepUploadsOnce(ctx)
-		h.endExpiredS3Uploads(ctx)
 		if !h.keep {
 			h.sweepOrphans(ctx)
 		}

@@ -15,18 +15,23 @@ const (
 	DefaultUploadExpiry = 24 * time.Hour
 	// maxSweepInterval is how often expired uploads are looked for at least.
 	maxSweepInterval = 10 * time.Minute
+	// firstSweep is when they are looked for in the database first: not while a
+	// server starts, which would cost it a connection.
+	firstSweep = 30 * time.Second
 )
 
 // sweepUploads looks after uploads until ctx ends: it completes those that are
 // whole and removes those that have expired.
 func (h *Handler) sweepUploads(ctx context.Context) {
-	tick := time.NewTicker(min(maxSweepInterval, max(h.uploadExpiry/4, time.Millisecond)))
+	interval := min(maxSweepInterval, max(h.uploadExpiry/4, time.Millisecond))
+	tick := time.NewTicker(min(firstSweep, interval))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(interval)
 			h.sweepUploadsOnce(ctx)
 			h.endExpiredS3Uploads(ctx)
 		}
