@@ -46,14 +46,20 @@ type Options struct {
 	// Rollback undoes everything at the end; deferred constraints are checked
 	// before.
 	Rollback bool
+	// Try are statements that are run before the others and undone, in a
+	// transaction of their own but in the same round trip; deferred constraints
+	// are checked. When one fails, none of the others runs. Their results come
+	// first.
+	Try []Statement
 	// Check looks at the results before they are committed; its error undoes
 	// everything and is returned. It costs a second round trip.
 	Check func([]Result) error
 }
 
-// explicit tells that the transaction needs BEGIN. It comes last: up to it a
-// failure ends the transaction without being asked to.
-func (o *Options) explicit() bool { return o.Rollback || o.Check != nil }
+// begin keeps a transaction open beyond the round trip, or until its rollback.
+// It comes last: up to it a failure ends the transaction without being asked
+// to.
+const begin = "begin"
 
 // SQLSTATEs that say that a prepared statement no longer fits the database.
 const (
@@ -90,9 +96,14 @@ func staleStatement(err error) bool {
 }
 
 func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement) ([]Result, error) {
+	c.db.traced(ctx, o.Try)
 	c.db.traced(ctx, stmts)
 	p := c.start(ctx)
-	r := reader{conn: c, pipeline: p, wanted: make([]int, 0, len(stmts))}
+	r := reader{conn: c, pipeline: p, wanted: make([]int, 0, len(o.Try)+len(stmts))}
+	if len(o.Try) > 0 {
+		r.under(s, false, o.Try)
+		r.undo()
+	}
 	if o.Isolation != "" {
 		sql, err := isolationSQL(o.Isolation)
 		if err != nil {
@@ -100,25 +111,12 @@ func (c *conn) do(ctx context.Context, s *Settings, o Options, stmts []Statement
 		}
 		r.text(sql, nil, nil)
 	}
-	if s != nil {
-		sql, params := s.statement(o.ReadOnly)
-		r.queue("", sql, params, nil)
-	}
-	scope := s.key()
-	for _, st := range stmts {
-		if st.As != nil {
-			sql, params := st.As.after(s).statement(false)
-			r.queue("", sql, params, nil)
-			s, scope = st.As, st.As.key()
-		}
-		r.want(scope, st)
-	}
-	if o.explicit() {
-		r.queue("", "begin", nil, nil)
-	}
-	if o.Rollback {
-		r.queue("", "set constraints all immediate", nil, nil)
-		r.queue("", "rollback", nil, nil)
+	r.under(s, o.ReadOnly, stmts)
+	switch {
+	case o.Rollback:
+		r.undo()
+	case o.Check != nil:
+		r.queue("", begin, nil, nil)
 	}
 	results, err := r.run()
 	if c.pg.PgConn().IsClosed() {
@@ -158,6 +156,30 @@ type reader struct {
 func (r *reader) queue(scope, sql string, params [][]byte, formats []int16) {
 	r.fresh = append(r.fresh, r.conn.queue(r.pipeline, scope, sql, params, formats)...)
 	r.sent++
+}
+
+// under sends the statements of a transaction that begins with s.
+func (r *reader) under(s *Settings, readOnly bool, stmts []Statement) {
+	if s != nil {
+		sql, params := s.statement(readOnly)
+		r.queue("", sql, params, nil)
+	}
+	scope := s.key()
+	for _, st := range stmts {
+		if st.As != nil {
+			sql, params := st.As.after(s).statement(false)
+			r.queue("", sql, params, nil)
+			s, scope = st.As, st.As.key()
+		}
+		r.want(scope, st)
+	}
+}
+
+// undo ends the transaction, whose deferred constraints are checked before.
+func (r *reader) undo() {
+	r.queue("", begin, nil, nil)
+	r.queue("", "set constraints all immediate", nil, nil)
+	r.queue("", "rollback", nil, nil)
 }
 
 // text is queue for a statement that is not kept prepared.

@@ -128,7 +128,7 @@ func (t *Tx) end(ctx context.Context) error {
 	if t.ended {
 		return nil
 	}
-	if len(t.queue) == 1 && t.queue[0].sql == "begin" {
+	if len(t.queue) == 1 && t.queue[0].sql == begin {
 		return nil // nothing else was asked for
 	}
 	if len(t.queue) == 0 {

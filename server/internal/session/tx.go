@@ -35,7 +35,7 @@ func (db *DB) Tx(ctx context.Context, s *Settings, fn func(*Tx) error) error {
 	defer db.release(c)
 	tx := &Tx{conn: c, scope: scopeComment(s)}
 	if s == nil && !db.unprepared.Load() {
-		tx.queue = []queued{{sql: "begin"}}
+		tx.queue = []queued{{sql: begin}}
 	} else if err := c.begin(ctx, s); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func scopeComment(s *Settings) string {
 func (c *conn) begin(ctx context.Context, s *Settings) error {
 	p := c.start(ctx)
 	r := reader{conn: c, pipeline: p}
-	r.queue("", "begin", nil, nil)
+	r.queue("", begin, nil, nil)
 	if s != nil {
 		sql, params := s.statement(false)
 		r.queue("", sql, params, nil)

@@ -120,7 +120,7 @@ func (c *call) copyTo(t target, change metadataChange, upsert bool, allowed func
 		c.removeBytes(version)
 		return nil, err
 	}
-	done, err := c.write(row, upsert, " returning "+objectColumns)
+	done, err := c.write(write{newRow: row, upsert: upsert, returning: " returning " + objectColumns})
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,7 @@
 package storage
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"strings"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -122,95 +119,4 @@ func lockKey(bucket, key string) session.Statement {
 // lockRow is the statement that reads the version of a row and locks it.
 func lockRow(bucket, key string) session.Statement {
 	return sql(`select version from storage.objects where bucket_id = $1 and name = $2 for update`, bucket, key)
-}
-
-// write is commit, and removes the new bytes when it is certain that no row
-// will name them; otherwise they are left for the sweep.
-func (c *call) write(n newRow, upsert bool, returning string, also ...session.Statement) (row, error) {
-	done, undone, err := c.commit(n, upsert, returning, also...)
-	if undone {
-		c.removeBytes(n.version)
-	}
-	return done, err
-}
-
-// commit commits the row of bytes that are stored, as service_role, and removes
-// the bytes it replaces. undone says that it is certain that no row will name
-// the new ones.
-//
-// When the connection breaks it is unknown whether the row was committed. Then
-// the same is written again, which changes nothing where it was: the version
-// is the same. also are further statements of the same transaction.
-func (c *call) commit(n newRow, upsert bool, returning string, also ...session.Statement) (done row, undone bool, err error) {
-	ctx := c.finishing()
-	stmts := make([]session.Statement, 1, 3+len(also))
-	stmts[0] = lockKey(n.bucket, n.key)
-	if upsert {
-		stmts = append(stmts, lockRow(n.bucket, n.key), n.upsert(returning))
-	} else { // there is no row, or it fails
-		stmts = append(stmts, n.insert(returning))
-	}
-	main := len(stmts) - 1
-	stmts = append(stmts, also...)
-	const tries = 3
-	for try := 1; ; try++ {
-		res, err := c.query(ctx, c.asService(), stmts...)
-		switch {
-		case err == nil:
-			if len(res[main]) == 0 {
-				return nil, true, errLeftOut
-			}
-			if upsert {
-				c.removeBytes(without(versions(res[1], 0), n.version)...)
-			}
-			return res[main][0], false, nil
-		case !rolledBack(err) && try < tries && ctx.Err() == nil:
-			continue
-		case try == 1 && rolledBack(err):
-			undone = true
-		case isState(err, pgUniqueViolation): // by an earlier try, or by another
-			if done, ferr := c.findVersion(ctx, n, returning); ferr != nil || done != nil {
-				return done, false, ferr
-			}
-		}
-		switch {
-		case isState(err, pgLockNotAvailable):
-			return nil, undone, errLockTimeout(err)
-		case isState(err, pgUniqueViolation):
-			return nil, undone, withCause(errDuplicate("KeyAlreadyExists"), err)
-		}
-		return nil, undone, err
-	}
-}
-
-// errLeftOut is a write that a trigger has suppressed.
-var errLeftOut = errors.New("the object's row was not written: a trigger on storage.objects has returned NULL")
-
-// findVersion reads the row of a write by its version, nil when it is not
-// there. returning begins with that word.
-func (c *call) findVersion(ctx context.Context, n newRow, returning string) (row, error) {
-	columns := strings.TrimPrefix(returning, " returning ")
-	return c.one(ctx, c.asService(), sql(`select `+columns+` from storage.objects where bucket_id = $1 and name = $2 and version = $3`,
-		n.bucket, n.key, n.version))
-}
-
-func without(all []string, one string) []string {
-	kept := all[:0]
-	for _, s := range all {
-		if s != one {
-			kept = append(kept, s)
-		}
-	}
-	return kept
-}
-
-// dropUnlessUnknown removes new bytes after their row could not be committed.
-// PostgreSQL's own error says that it was not; a connection that broke, or a
-// server that is going down, leaves that open.
-func (c *call) dropUnlessUnknown(ctx context.Context, version string, err error) {
-	if rolledBack(err) {
-		c.removeBytes(version)
-		return
-	}
-	c.h.log.WarnContext(ctx, "it is unknown whether an object's row was committed; its bytes are kept until the next sweep", "error", err)
 }

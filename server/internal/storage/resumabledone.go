@@ -32,7 +32,7 @@ func (t *tusCall) completeWhole(u *resumed) error {
 	if err != nil {
 		return err
 	}
-	if _, undone, err := t.commit(row, u.Upsert, " returning id::text"); err != nil {
+	if _, undone, err := t.commit(write{newRow: row, upsert: u.Upsert, returning: " returning id::text"}); err != nil {
 		return t.giveUp(u, undone, err)
 	}
 	t.markDone(u)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
@@ -169,7 +170,8 @@ func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts [
 		c.removeBytes(version)
 		return "", err
 	}
-	if _, err := c.write(row, true, " returning id::text", sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id)); err != nil {
+	forget := sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id)
+	if _, err := c.write(write{newRow: row, upsert: true, returning: " returning id::text", also: []session.Statement{forget}}); err != nil {
 		return "", err
 	}
 	c.removeBytes(versions(res[0], 0)...)

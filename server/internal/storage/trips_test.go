@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,19 +82,25 @@ func TestRoundTrips(t *testing.T) {
 	}
 
 	png := headers{"Content-Type": "image/png"}
+	large := headers{"Content-Type": "image/png", "Large": "1"}
 	for _, r := range []struct {
 		name, method, path, token string
 		headers                   headers
 		status                    int
 		trips                     int64
 	}{
-		{"upload", "POST", "/object/b/new", a.service, nil, 200, 2},
-		{"upload by a user", "POST", "/object/b/mine", user, nil, 200, 2},
-		{"replacing", "PUT", "/object/b/new", a.service, nil, 200, 2},
+		{"upload", "POST", "/object/b/new", a.service, nil, 200, 1},
+		{"upload by a user", "POST", "/object/b/mine", user, nil, 200, 1},
+		{"replacing", "PUT", "/object/b/new", a.service, nil, 200, 1},
+		{"a large upload", "POST", "/object/b/large", a.service, large, 200, 2},
+		{"replacing by a large one", "PUT", "/object/b/large", a.service, large, 200, 2},
+		{"a policy refuses a large one", "POST", "/object/b/theirs", user, large, 400, 1},
+		{"the bucket takes a large one", "POST", "/object/closed/large", user, large, 200, 2},
 		{"a policy refuses", "POST", "/object/b/theirs", user, nil, 400, 1},
 		{"the name is taken", "POST", "/object/b/k", a.service, nil, 400, 1},
-		{"the bucket refuses", "POST", "/object/closed/x", a.service, nil, 400, 1},
-		{"the bucket takes it", "POST", "/object/closed/x", user, png, 200, 2},
+		{"the bucket refuses", "POST", "/object/closed/x", a.service, nil, 400, 2},
+		{"the bucket refuses a large one", "POST", "/object/closed/x", a.service, headers{"Large": "1"}, 400, 1},
+		{"the bucket takes it", "POST", "/object/closed/x", user, png, 200, 1},
 		{"a bucket that is missing", "POST", "/object/nope/x", a.service, nil, 400, 1},
 		{"download", "GET", "/object/public/b/k", "", nil, 200, 1},
 		{"download out of a private bucket", "GET", "/object/closed/x", a.service, nil, 200, 1},
@@ -102,8 +109,11 @@ func TestRoundTrips(t *testing.T) {
 	} {
 		before := trips.Load()
 		var body any = "hello"
-		if r.method == "GET" {
+		switch {
+		case r.method == "GET":
 			body = nil
+		case r.headers["Large"] != "":
+			body = strings.Repeat("x", 65<<10)
 		}
 		if got := c.do(r.method, r.path, r.token, body, r.headers); got.status != r.status {
 			t.Errorf("%s: %d %s", r.name, got.status, got.body)

@@ -66,29 +66,47 @@ func (c *call) store(g grant) (uploaded, error) {
 // the bytes, then commits the row that names them.
 func (c *call) storeContent(in content, g grant) (uploaded, error) {
 	row := newRow{bucket: c.bucket, key: c.key, owner: g.owner, user: in.user}
+	if c.storesFirst(in) {
+		return c.storeSmall(in, g, row)
+	}
 	limit, err := c.admit(in, g, row)
 	if err != nil {
 		return uploaded{}, err
 	}
-	row.version = uuid.NewString()
-	info, err := c.h.blobs.Put(c.ctx(), row.version, in.body, limit)
+	meta, err := c.storeBytes(&in, &row, limit)
 	if err != nil {
 		return uploaded{}, err
 	}
-	err = c.readRest(&in)
-	meta := c.metadataOf(info, in)
+	return c.storeRow(write{newRow: row, upsert: g.upsert}, meta)
+}
+
+// storeBytes stores the bytes of in under a version of their own, and
+// completes the row with it and with what they are.
+func (c *call) storeBytes(in *content, row *newRow, limit int64) (objectMetadata, error) {
+	row.version = uuid.NewString()
+	info, err := c.h.blobs.Put(c.ctx(), row.version, in.body, limit)
+	if err != nil {
+		return objectMetadata{}, err
+	}
+	err = c.readRest(in)
+	meta := c.metadataOf(info, *in)
 	if err == nil {
 		row.user = in.user
 		row.metadata, err = encode(meta)
 	}
-	if err != nil {
-		c.removeBytes(row.version)
-		return uploaded{}, err
-	}
 	if row.user == nil {
 		row.user = []byte("{}")
 	}
-	done, err := c.write(row, g.upsert, " returning id::text")
+	if err != nil {
+		c.removeBytes(row.version)
+	}
+	return meta, err
+}
+
+// storeRow commits the row of an upload.
+func (c *call) storeRow(w write, meta objectMetadata) (uploaded, error) {
+	w.returning = " returning id::text"
+	done, err := c.write(w)
 	if err != nil {
 		return uploaded{}, err
 	}

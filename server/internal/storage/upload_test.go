@@ -6,12 +6,32 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
 //covers:storage 1 17 19 20 21 27 28 29 35 36 37 38 39 40 41 42
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	for name, change := range map[string]func(*storage.Config){
+		"stored first": func(*storage.Config) {},
+		"asked first":  func(c *storage.Config) { c.Blobs = slow{c.Blobs} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testUpload(t, start(t, change))
+		})
+	}
+}
+
+// slow is a store that says it takes its time: permission is asked for before
+// it gets any bytes.
+type slow struct{ blob.Store }
+
+func (slow) Immediate() bool { return false }
+
+func testUpload(t *testing.T, a *api) {
 	a.bucket("b", false)
 	row := func(key string) map[string]any {
 		t.Helper()

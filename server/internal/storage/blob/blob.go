@@ -23,6 +23,9 @@ type Store interface {
 	// an error nothing of them remains. An error of r is a *ReadError, more
 	// than limit bytes ErrTooLarge, a version that is there ErrExists.
 	Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error)
+	// Immediate reports that Put and Remove wait for neither a disk nor a
+	// network, so that it costs little to store what is not wanted.
+	Immediate() bool
 	// Open reads length bytes of a version from offset on, all when length is
 	// ToEnd. A reader may yield more: the caller stops, and one that reads what
 	// it asked for leaves a connection that can be used again. A version that

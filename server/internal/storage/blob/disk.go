@@ -314,6 +314,9 @@ func syncPath(root *os.Root, dir string) error {
 	return errors.Join(syncDirectory(f), f.Close())
 }
 
+// Immediate implements Store.
+func (d *Disk) Immediate() bool { return !d.cfg.Durable }
+
 // Has implements Store.
 func (d *Disk) Has(_ context.Context, version string) (bool, error) {
 	if !ValidVersion(version) {

@@ -243,6 +243,9 @@ func (s *S3) putParts(ctx context.Context, client *minio.Core, version string, p
 	})
 }
 
+// Immediate implements Store.
+func (*S3) Immediate() bool { return false }
+
 // Has implements Store.
 func (s *S3) Has(ctx context.Context, version string) (bool, error) {
 	if !ValidVersion(version) {

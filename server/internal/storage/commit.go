@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/suparust/suparust/server/internal/session"
+)
+
+// write is a row that is to be committed for bytes that are stored.
+type write struct {
+	newRow
+	upsert bool
+	// returning is what is read of the row; it begins with that word.
+	returning string
+	also      []session.Statement // of the same transaction, after the row
+	// ask are statements that are tried before, as they are for
+	// session.Options.Try; when one fails the row is not written.
+	ask []session.Statement
+}
+
+// statements are those of the transaction, main the place of the row's.
+func (w *write) statements() (all []session.Statement, main int) {
+	all = make([]session.Statement, 1, 3+len(w.also))
+	all[0] = lockKey(w.bucket, w.key)
+	if w.upsert {
+		all = append(all, lockRow(w.bucket, w.key), w.newRow.upsert(w.returning))
+	} else { // there is no row, or it fails
+		all = append(all, w.insert(w.returning))
+	}
+	return append(all, w.also...), len(all) - 1
+}
+
+// write is commit, and removes the new bytes when it is certain that no row
+// will name them; otherwise they are left for the sweep.
+func (c *call) write(w write) (row, error) {
+	done, undone, err := c.commit(w)
+	if undone {
+		c.removeBytes(w.version)
+	}
+	return done, err
+}
+
+// commit commits the row of bytes that are stored, as service_role, and removes
+// the bytes it replaces. undone says that it is certain that no row will name
+// the new ones. What w asks before and is refused is a *refusal.
+//
+// When the connection breaks it is unknown whether the row was committed. Then
+// the same is written again, which changes nothing where it was: the version
+// is the same.
+func (c *call) commit(w write) (done row, undone bool, err error) {
+	ctx := c.finishing()
+	stmts, main := w.statements()
+	const tries = 3
+	for try := 1; ; try++ {
+		res, err := c.h.db.Do(ctx, c.asService(), session.Options{Try: w.ask}, stmts...)
+		asked := min(len(w.ask), len(res))
+		switch {
+		case err == nil:
+			if len(res[asked+main].Rows) == 0 {
+				return nil, true, errLeftOut
+			}
+			if w.upsert {
+				c.removeBytes(without(versions(rowsOf(res[asked+1]), 0), w.version)...)
+			}
+			return res[asked+main].Rows[0], false, nil
+		case !rolledBack(err) && try < tries && ctx.Err() == nil:
+			continue
+		case try == 1 && rolledBack(err):
+			undone = true
+		case isState(err, pgUniqueViolation): // by an earlier try, or by another
+			if done, ferr := c.findVersion(ctx, w.newRow, w.returning); ferr != nil || done != nil {
+				return done, false, ferr
+			}
+		}
+		switch {
+		case rolledBack(err) && asked < len(w.ask):
+			return nil, undone, &refusal{answers: res, err: err}
+		case isState(err, pgLockNotAvailable):
+			return nil, undone, errLockTimeout(err)
+		case isState(err, pgUniqueViolation):
+			return nil, undone, withCause(errDuplicate("KeyAlreadyExists"), err)
+		}
+		return nil, undone, err
+	}
+}
+
+// refusal is the failure of what was asked before a write: the answers up to
+// it, and its error.
+type refusal struct {
+	answers []session.Result
+	err     error
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.err.Error() }
+
+// Unwrap gives errors.As the database's error.
+func (r *refusal) Unwrap() error { return r.err }
+
+// errLeftOut is a write that a trigger has suppressed.
+var errLeftOut = errors.New("the object's row was not written: a trigger on storage.objects has returned NULL")
+
+// findVersion reads the row of a write by its version, nil when it is not
+// there. returning begins with that word.
+func (c *call) findVersion(ctx context.Context, n newRow, returning string) (row, error) {
+	columns := strings.TrimPrefix(returning, " returning ")
+	return c.one(ctx, c.asService(), sql(`select `+columns+` from storage.objects where bucket_id = $1 and name = $2 and version = $3`,
+		n.bucket, n.key, n.version))
+}
+
+func without(all []string, one string) []string {
+	kept := all[:0]
+	for _, s := range all {
+		if s != one {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// dropUnlessUnknown removes new bytes after their row could not be committed.
+// PostgreSQL's own error says that it was not; a connection that broke, or a
+// server that is going down, leaves that open.
+func (c *call) dropUnlessUnknown(ctx context.Context, version string, err error) {
+	if rolledBack(err) {
+		c.removeBytes(version)
+		return
+	}
+	c.h.log.WarnContext(ctx, "it is unknown whether an object's row was committed; its bytes are kept until the next sweep", "error", err)
+}
