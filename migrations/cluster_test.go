@@ -26,7 +26,10 @@ var (
 func template(name string, databases ...string) func() (*pg.Template, error) {
 	return sync.OnceValues(func() (*pg.Template, error) {
 		ctx := context.Background()
-		bin, err := pg.Resolve(ctx, pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
+		bin, err := pg.Resolve(ctx, pg.ResolveOptions{
+			BinDir:     os.Getenv("SUPARUST_PG_BIN"),
+			Extensions: pg.Extensions{Files: migrations.Extensions(), ID: migrations.ExtensionsVersion()},
+		})
 		if err != nil {
 			return nil, err
 		}

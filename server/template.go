@@ -48,11 +48,12 @@ func LoadTemplate(ctx context.Context, c Config) (*pg.Template, error) {
 
 func (c *Config) binaries(ctx context.Context) (*pg.Binaries, error) {
 	return pg.Resolve(ctx, pg.ResolveOptions{
-		Major:    c.Database.Version,
-		BinDir:   c.Database.BinDir,
-		CacheDir: c.Database.CacheDir,
-		Progress: c.Progress,
-		Logger:   c.logger("pg"),
+		Major:      c.Database.Version,
+		BinDir:     c.Database.BinDir,
+		CacheDir:   c.Database.CacheDir,
+		Progress:   c.Progress,
+		Logger:     c.logger("pg"),
+		Extensions: pg.Extensions{Files: migrations.Extensions(), ID: migrations.ExtensionsVersion()},
 	})
 }
 

@@ -31,6 +31,9 @@ type Binaries struct {
 	Source string
 	// ID names their content: it changes when they do.
 	ID string
+
+	tree    string // the directory above, when this package unpacked it
+	private bool   // the tree is this process's alone
 }
 
 // ResolveOptions say which binaries are wanted and where they may be kept.
@@ -47,12 +50,16 @@ type ResolveOptions struct {
 	Offline bool
 	// Logger gets what was tried; nil logs nothing.
 	Logger *slog.Logger
+	// Extensions are added to a PostgreSQL that was downloaded, unpacked or built in; one that is installed on the machine
+	// keeps what it has. The zero value adds none.
+	Extensions Extensions
 }
 
 type resolveKey struct {
 	major            int
 	binDir, cacheDir string
 	offline          bool
+	extensions       string
 }
 
 type resolveCall struct {
@@ -82,7 +89,7 @@ func Resolve(ctx context.Context, o ResolveOptions) (*Binaries, error) {
 	if o.CacheDir, err = filepath.Abs(o.CacheDir); err != nil {
 		return nil, err
 	}
-	key := resolveKey{o.Major, o.BinDir, o.CacheDir, o.Offline}
+	key := resolveKey{o.Major, o.BinDir, o.CacheDir, o.Offline, o.Extensions.ID}
 	for {
 		resolveMu.Lock()
 		call := resolveCalls[key]

@@ -68,7 +68,8 @@ const templateSuffix = ".tar.zst"
 
 const treeMarker = ".suparust-complete"
 
-var treeName = regexp.MustCompile(`^(\d+)\.(\d+)-([a-z0-9]+)-([a-z0-9]+)-([0-9a-f]{12})$`)
+// treeName is the name of a tree: version, platform, id, and for one with extensions added theirs.
+var treeName = regexp.MustCompile(`^(\d+)\.(\d+)-([a-z0-9]+)-([a-z0-9]+)-([0-9a-f]{12})(-[0-9a-f]{12})?$`)
 
 func treeDirName(version, id string) string {
 	return fmt.Sprintf("%s-%s-%s-%s", version, runtime.GOOS, runtime.GOARCH, id)
@@ -83,7 +84,7 @@ func cachedTrees(cache string, major int) []tree {
 	}
 	for _, e := range entries {
 		m := treeName.FindStringSubmatch(e.Name())
-		if m == nil || m[1] != strconv.Itoa(major) || m[3] != runtime.GOOS || m[4] != runtime.GOARCH {
+		if m == nil || m[6] != "" || m[1] != strconv.Itoa(major) || m[3] != runtime.GOOS || m[4] != runtime.GOARCH {
 			continue
 		}
 		path := filepath.Join(cache, "pg", e.Name())

@@ -44,7 +44,7 @@ func (r *resolver) fromEmbedded(ctx context.Context) (*Binaries, error) {
 	for _, t := range cachedTrees(r.CacheDir, r.Major) {
 		if t.id == id {
 			if b, err := r.check(ctx, t.path+"/bin"); err == nil {
-				b.ID = id
+				b.ID, b.tree = id, t.path
 				return b, nil
 			}
 		}

@@ -92,7 +92,7 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 			continue
 		}
 		if b, err := r.check(ctx, filepath.Join(t.path, "bin")); err == nil {
-			b.ID = id
+			b.ID, b.tree = id, t.path
 			return b, nil // another process was faster
 		}
 	}
@@ -112,7 +112,7 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 	if exists(dest) { // present but refused: replace it
 		old, err := os.MkdirTemp(parent, ".new-")
 		if err == nil {
-			err = os.Rename(dest, filepath.Join(old, "old"))
+			err = moveAside(dest, old)
 			defer func() { _ = os.RemoveAll(old) }()
 		}
 		if err != nil {
@@ -126,8 +126,22 @@ func (r *resolver) place(ctx context.Context, archive io.Reader, size int64, id 
 	if b.ShareDir, err = shareDir(ctx, b.BinDir, b.Major); err != nil {
 		return nil, err
 	}
-	b.ID = id
+	b.ID, b.tree = id, dest
 	return b, nil
+}
+
+// moveAside moves a tree into the directory old, and with it the ones that share its files.
+func moveAside(tree, old string) error {
+	trees, err := filepath.Glob(tree + "-*")
+	if err != nil {
+		return err
+	}
+	for _, path := range append(trees, tree) {
+		if err := os.Rename(path, filepath.Join(old, filepath.Base(path))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // placeForThisProcess unpacks into a run directory when the cache cannot be written: slower next time, but it works.
@@ -148,7 +162,7 @@ func (r *resolver) placeForThisProcess(ctx context.Context, archive io.Reader, s
 	if err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
-	b.ID = id
+	b.ID, b.tree, b.private = id, tmp, true
 	r.log.Warn("the cache cannot be written, so PostgreSQL is unpacked for this process only: set SUPARUST_CACHE_DIR to a writable directory", "cache", r.CacheDir, "error", cause)
 	return b, nil
 }

@@ -66,6 +66,9 @@ func (r *resolver) resolve(ctx context.Context) (*Binaries, error) {
 	for _, s := range r.sources() {
 		b, err := s.find(ctx)
 		if err == nil {
+			b, err = r.extend(ctx, b)
+		}
+		if err == nil {
 			b.Source = s.name
 			r.log.Debug("PostgreSQL found", "version", b.Version, "source", b.Source, "directory", b.BinDir)
 			return b, nil
@@ -131,7 +134,7 @@ func (r *resolver) fromCache(ctx context.Context) (*Binaries, error) {
 			err = fmt.Errorf("it holds version %s", b.Version)
 		}
 		if err == nil {
-			b.ID = tree.id
+			b.ID, b.tree = tree.id, tree.path
 			return b, nil
 		}
 		causes = append(causes, fmt.Errorf("%s: %w", tree.path, err))
