@@ -98,11 +98,13 @@ func TestFunctions(t *testing.T) {
 		storage.search_v2(prefix text, bucket_name text, limits integer DEFAULT 100, levels integer DEFAULT 1, start_after text DEFAULT ''::text, sort_order text DEFAULT 'asc'::text, sort_column text DEFAULT 'name'::text, sort_column_after text DEFAULT ''::text) stable TABLE(key text, name text, id uuid, updated_at timestamp with time zone, created_at timestamp with time zone, last_accessed_at timestamp with time zone, metadata jsonb) supabase_storage_admin
 		storage.update_updated_at_column() trigger supabase_storage_admin
 		supabase_functions.http_request() definer trigger supabase_functions_admin
+		suparust.bytes_are_swept() void supabase_admin
 		suparust.ddl_changed() definer event_trigger supabase_admin
 		suparust.expect_rows(n bigint, lo bigint, hi bigint) bigint supabase_admin
 		suparust.fold_ddl_log() definer void supabase_admin
 		suparust.installation_id() definer uuid supabase_admin
-		suparust.stale() void supabase_admin`
+		suparust.stale() void supabase_admin
+		suparust.sweep(versions uuid[]) definer void supabase_admin not for anon`
 	if diff := cmp.Diff(dedent(want), got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -147,6 +149,9 @@ func TestPrivileges(t *testing.T) {
 		{"anon", "realtime.messages", "delete", "f"},
 		{"authenticator", "suparust.ddl_log", "select", "t"},
 		{"authenticator", "suparust.ddl_log", "insert", "f"},
+		{"service_role", "suparust.swept", "select", "t"},
+		{"service_role", "suparust.swept", "insert,update,delete", "f"},
+		{"anon", "suparust.swept", "select", "f"},
 		{"supabase_auth_admin", "suparust.ddl_log", "select", "t"},
 		{"anon", "suparust.migrations", "select", "f"},
 	} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
@@ -62,44 +61,6 @@ func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
 		Owner:   h.installation,
 		Orphans: h.settledOrphans,
 	})
-}
-
-// sweepPause is how long the database may take to commit what an earlier
-// process has asked for before it ended: longer than it waits for a lock.
-const sweepPause = 6 * time.Second
-
-// settledOrphans are those of versions that no row names, now and after a
-// pause: an earlier process may have been killed while the database was about
-// to commit a row.
-func (h *Handler) settledOrphans(ctx context.Context, versions []string) ([]string, error) {
-	orphans, err := h.orphans(ctx, versions)
-	if err != nil || len(orphans) == 0 {
-		return nil, err
-	}
-	pause := time.NewTimer(sweepPause)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-		return h.orphans(ctx, orphans)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// orphans are those of versions that no row names.
-func (h *Handler) orphans(ctx context.Context, versions []string) ([]string, error) {
-	res, err := h.db.Do(ctx, &session.Settings{SearchPath: "storage", Role: serviceRole}, session.Options{}, sql(
-		`select v from unnest($1::text[]) v
-		 where not exists (select from storage.objects o where o.version = v)
-		   and not exists (select from storage.s3_multipart_uploads_parts p where p.id = v::uuid)`, versions))
-	if err != nil {
-		return nil, err
-	}
-	orphans := make([]string, len(res[0].Rows))
-	for i, r := range res[0].Rows {
-		orphans[i] = string(r[0])
-	}
-	return h.unclaimed(ctx, orphans)
 }
 
 // RemoveOrphans removes those of versions that no row names. None of them may

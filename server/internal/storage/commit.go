@@ -21,9 +21,9 @@ type write struct {
 }
 
 // statements are those of the transaction, main the place of the row's.
-func (w *write) statements() (all []session.Statement, main int) {
+func (h *Handler) statements(w *write) (all []session.Statement, main int) {
 	all = make([]session.Statement, 1, 3+len(w.also))
-	all[0] = lockKey(w.bucket, w.key)
+	all[0] = h.lockKey(w.bucket, w.key, w.version)
 	if w.upsert {
 		all = append(all, lockRow(w.bucket, w.key), w.newRow.upsert(w.returning))
 	} else { // there is no row, or it fails
@@ -51,7 +51,7 @@ func (c *call) write(w write) (row, error) {
 // is the same.
 func (c *call) commit(w write) (done row, undone bool, err error) {
 	ctx := c.finishing()
-	stmts, main := w.statements()
+	stmts, main := c.h.statements(&w)
 	const tries = 3
 	for try := 1; ; try++ {
 		res, err := c.h.db.Do(ctx, c.asService(), session.Options{Try: w.ask}, stmts...)

@@ -265,7 +265,7 @@ func (c *call) move(t target, version string) error {
 		set, args := moveColumns(t, version, c.owner())
 		args = append(args, source.version)
 		last := len(args)
-		res, err := c.query(ctx, c.asService(), lockKey(t.toBucket, t.key), lockRow(t.bucket, t.source),
+		res, err := c.query(ctx, c.asService(), c.h.lockKey(t.toBucket, t.key, version), lockRow(t.bucket, t.source),
 			sql(`update storage.objects set `+set+` where bucket_id = $1 and name = $2 and version = $`+strconv.Itoa(last)+` returning id`, args...))
 		if err != nil {
 			c.dropUnlessUnknown(ctx, version, err)

@@ -117,6 +117,7 @@ const (
 	pgInvalidObject         = "42P17"
 	pgUndefinedColumn       = "42703"
 	pgUndefinedTable        = "42P01"
+	pgSwept                 = "SRS03" // of suparust.bytes_are_swept
 )
 
 func fromPostgres(pe *pgconn.PgError) *Error {
@@ -152,6 +153,9 @@ func fromPostgres(pe *pgconn.PgError) *Error {
 			Message: "The database schema is invalid or incompatible."}
 	case pgUndefinedColumn, pgUndefinedTable:
 		return errSchemaMismatch(pe)
+	case pgSwept:
+		return &Error{Status: 408, Name: "RequestTimeout", Code: "RequestTimeout", Cause: pe,
+			Message: "The upload took so long that the server has given its bytes up: upload them again"}
 	case pgInvalidParameter:
 		if strings.HasPrefix(pe.Message, "role ") { // the token's role is not in the database
 			return withCause(errAccessDenied(pe.Message), pe)

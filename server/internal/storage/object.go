@@ -111,9 +111,14 @@ func (c *call) mayWrite(s *session.Settings, n newRow, upsert bool) error {
 }
 
 // lockKey is the statement that keeps others from writing the same key until
-// the transaction ends.
-func lockKey(bucket, key string) session.Statement {
-	return sql(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, bucket+"/"+key)
+// the transaction ends, and ends it when the bytes of version, which it is
+// about to name, were swept meanwhile: see settledOrphans.
+func (h *Handler) lockKey(bucket, key, version string) session.Statement {
+	const lock = `select pg_advisory_xact_lock(hashtextextended($1, 0))`
+	if h.keep { // nothing is swept
+		return sql(lock, bucket+"/"+key)
+	}
+	return sql(lock+`, `+endIfSwept("$2"), bucket+"/"+key, version)
 }
 
 // lockRow is the statement that reads the version of a row and locks it.

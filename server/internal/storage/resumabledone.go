@@ -120,7 +120,7 @@ func (c *call) completeAgain(u *resumed) error {
 	if u.Upsert && u.Replaces != "" {
 		known = append(known, u.Replaces)
 	}
-	res, err := c.query(ctx, c.asService(), lockKey(row.bucket, row.key), lockRow(row.bucket, row.key), row.replaceOnly(known))
+	res, err := c.query(ctx, c.asService(), c.h.lockKey(row.bucket, row.key, row.version), lockRow(row.bucket, row.key), row.replaceOnly(known))
 	if err != nil {
 		return c.giveUp(u, rolledBack(err), err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
@@ -192,10 +193,19 @@ func (c *call) storePart(number, length int64, put func(version string) (blob.In
 	return nil, errors.Join(err, e)
 }
 
+// lockUpload is the statement that locks an upload's row for a part with the
+// bytes of version, which must not have been swept: see settledOrphans.
+func (h *Handler) lockUpload(id, version string) session.Statement {
+	if h.keep {
+		return sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, id)
+	}
+	return sql(`select id, `+endIfSwept("$2")+` from storage.s3_multipart_uploads where id = $1 for update`, id, version)
+}
+
 // insertPart commits the row of a part and removes the bytes it replaces.
 func (c *call) insertPart(ctx context.Context, u *s3Upload, part *s3Part) error {
 	res, err := c.query(ctx, c.asService(),
-		sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, u.id),
+		c.h.lockUpload(u.id, part.id),
 		sql(`update storage.s3_multipart_uploads u set in_progress_size = greatest(u.in_progress_size - coalesce(
 		       (select sum(p.size) from storage.s3_multipart_uploads_parts p where p.upload_id = u.id and p.part_number = $2::int), 0), 0)
 		     where u.id = $1`, u.id, part.number),
