@@ -64,7 +64,8 @@ func serveChild(dsn, dir string) error {
 	if err != nil {
 		return err
 	}
-	h, _, err := newServer(storage.Config{Blobs: blobs, Uploads: uploads, UploadExpiry: expiry}, login, keys, log)
+	s3 := storage.S3Config{AccessKeyID: s3Key, SecretAccessKey: s3Secret}
+	h, _, err := newServer(storage.Config{Blobs: blobs, Uploads: uploads, UploadExpiry: expiry, FileSizeLimit: 300 << 20, S3: s3}, login, keys, log)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,25 @@ func serveChild(dsn, dir string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
 		os.Exit(0)
 	}()
-	return http.Serve(l, h)
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	mux.HandleFunc("GET "+bare+"{version}", func(w http.ResponseWriter, r *http.Request) { serveBare(w, r, dir) })
+	return http.Serve(l, mux)
+}
+
+// bare is where a child answers the bytes of a version with http.ServeContent,
+// without asking anything: the limit of a download.
+const bare = "/bare/"
+
+func serveBare(w http.ResponseWriter, r *http.Request, dir string) {
+	version := r.PathValue("version")
+	f, err := os.Open(filepath.Join(dir, "objects", version[:2], version))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer f.Close()
+	http.ServeContent(w, r, "k", time.Time{}, f)
 }
 
 // child is a server in a process of its own.
