@@ -87,22 +87,22 @@ func (t *Tx) execBehind(ctx context.Context, sql string, args []any) (pgconn.Com
 
 // Last runs a statement that returns at most one row and ends the transaction,
 // together with the statements put off, in one round trip. Nothing may follow
-// it, and its row must be scanned: that tells whether all of it is committed.
+// it, and its row must be scanned. An error of PostgreSQL says that nothing is
+// committed, and Tx returns it even when it is overlooked; that there is no row
+// undoes nothing.
 func (t *Tx) Last(ctx context.Context, sql string, args ...any) pgx.Row {
 	if t.conn.db.unprepared.Load() {
 		return t.QueryRow(ctx, sql, args...) // the end follows
 	}
-	t.ended = true
 	res, err := t.behind(ctx, sql+t.scope, args, "commit")
-	return rowBehind{res, err, true}
+	t.last = &lastRow{res: res, read: err != nil, err: err}
+	return t.last
 }
 
-// rowBehind is the row of a statement behind those put off; commit tells that
-// the end of the transaction follows it.
+// rowBehind is the row of a statement behind those put off.
 type rowBehind struct {
-	res    pgx.BatchResults
-	err    error
-	commit bool
+	res pgx.BatchResults
+	err error
 }
 
 func (r rowBehind) Scan(dest ...any) error {
@@ -110,23 +110,47 @@ func (r rowBehind) Scan(dest ...any) error {
 		return r.err
 	}
 	err := r.res.QueryRow().Scan(dest...)
-	if err == nil && r.commit {
-		var tag pgconn.CommandTag
-		if tag, err = r.res.Exec(); err == nil && tag.String() == "ROLLBACK" {
-			err = errRolledBack
-		}
-	}
 	if cerr := r.res.Close(); err == nil {
 		err = cerr
 	}
 	return err
 }
 
+// lastRow is the row of a statement that the end of the transaction follows.
+type lastRow struct {
+	res  pgx.BatchResults
+	read bool
+	err  error // why nothing is committed, when it is read
+}
+
+func (r *lastRow) Scan(dest ...any) error {
+	if r.read {
+		return r.err
+	}
+	err := r.res.QueryRow().Scan(dest...)
+	tag, ended := r.res.Exec()
+	if ended == nil && tag.String() == "ROLLBACK" {
+		ended = errRolledBack
+	}
+	r.close(ended)
+	if err == nil {
+		err = r.err
+	}
+	return err
+}
+
+func (r *lastRow) close(ended error) {
+	r.read = true
+	if r.err = r.res.Close(); ended != nil {
+		r.err = ended
+	}
+}
+
 // end commits, together with the statements put off. PostgreSQL answers COMMIT
 // with ROLLBACK, and no error, when a statement of it had failed.
 func (t *Tx) end(ctx context.Context) error {
-	if t.ended {
-		return nil
+	if t.last != nil {
+		return t.afterLast(ctx)
 	}
 	if len(t.queue) == 1 && t.queue[0].sql == begin {
 		return nil // nothing else was asked for
@@ -143,6 +167,17 @@ func (t *Tx) end(ctx context.Context) error {
 		return errRolledBack
 	}
 	return nil
+}
+
+// afterLast tells whether Last has ended the transaction.
+func (t *Tx) afterLast(ctx context.Context) error {
+	if !t.last.read {
+		t.last.close(nil)
+	}
+	if t.last.err != nil {
+		t.conn.rollback(ctx)
+	}
+	return t.last.err
 }
 
 var errRolledBack = errors.New("the transaction was rolled back: one of its statements had failed")

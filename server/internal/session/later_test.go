@@ -2,7 +2,10 @@ package session_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -134,5 +137,76 @@ func TestLast(t *testing.T) {
 		if got := one(t, db, nil, "select string_agg(n::text, ',') from last"); got != "1" {
 			t.Error(prepare, got)
 		}
+	}
+}
+
+// TestLastOverlooked overlooks what a Last has told, or never asks it: then
+// nothing is committed, Tx says so, and the connection is as good as before.
+func TestLastOverlooked(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	ctx := t.Context()
+	srv.Exec(t, `create table overlooked(n int primary key, m int references overlooked deferrable initially deferred);
+		grant all on overlooked to anon, authenticator`)
+	const insert = "insert into overlooked values ($1, $2) returning n"
+	for name, last := range map[string]func(*session.Tx){
+		"the statement fails": func(tx *session.Tx) { _ = tx.Last(ctx, insert, 1, "no number").Scan(new(int)) },
+		"PostgreSQL fails it": func(tx *session.Tx) { _ = tx.Last(ctx, "select 1 / $1::int", 0).Scan(new(int)) },
+		"the end fails":       func(tx *session.Tx) { _ = tx.Last(ctx, insert, 1, 7).Scan(new(int)) },
+		"what was put off fails": func(tx *session.Tx) {
+			_ = tx.Later(ctx, func(error) {}, "select 1 / $1::int", 0)
+			_ = tx.Last(ctx, insert, 1, nil).Scan(new(int))
+		},
+		"the row is not scanned": func(tx *session.Tx) { tx.Last(ctx, "select 1 / $1::int", 0) },
+	} {
+		for _, s := range []*session.Settings{nil, as("anon", "")} {
+			err := db.Tx(ctx, s, func(tx *session.Tx) error { last(tx); return nil })
+			if err == nil {
+				t.Errorf("%s, settings %v: no error", name, s != nil)
+			}
+			if n := one(t, db, nil, "select count(*) from overlooked"); n != "0" {
+				t.Errorf("%s, settings %v: %s rows", name, s != nil, n)
+			}
+		}
+	}
+}
+
+// TestLastCommitted overlooks that a row is not there, or what it is: all is
+// committed.
+func TestLastCommitted(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	ctx := t.Context()
+	srv.Exec(t, "create table kept(n serial); grant all on all tables in schema public to authenticator; grant all on all sequences in schema public to authenticator")
+	for i, last := range []func(*session.Tx){
+		func(tx *session.Tx) {
+			_ = tx.Later(ctx, func(err error) { t.Error(err) }, "insert into kept default values")
+			if err := tx.Last(ctx, "select 1 where false").Scan(new(int)); !errors.Is(err, pgx.ErrNoRows) {
+				t.Error(err)
+			}
+		},
+		func(tx *session.Tx) { tx.Last(ctx, "insert into kept default values") },
+	} {
+		err := db.Tx(ctx, nil, func(tx *session.Tx) error { last(tx); return nil })
+		if n := one(t, db, nil, "select count(*) from kept"); err != nil || n != strconv.Itoa(i+1) {
+			t.Error(i, err, n)
+		}
+	}
+}
+
+// TestBusy leaves an answer unread that is yet to come, so that the connection
+// cannot be used again.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t, 1)
+	err := db.With(t.Context(), func(c *pgx.Conn) error {
+		_, err := c.Query(t.Context(), "select pg_sleep(0.2)")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := one(t, db, nil, "select 1"); got != "1" {
+		t.Error(got)
 	}
 }

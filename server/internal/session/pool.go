@@ -221,13 +221,13 @@ func (db *DB) takeSlot(ctx context.Context) error {
 	}
 }
 
-// release gives c back. A connection that is broken or not between
-// transactions is closed, and with a broken one the idle ones that broke with
+// release gives c back. A connection that is broken, not between transactions,
+// or has an answer that nobody has read, is closed, and with a broken one the idle ones that broke with
 // it, so that a killed server process costs one request.
 func (db *DB) release(c *conn) {
 	defer db.busy.Done()
 	defer func() { <-db.slots }()
-	good := !c.pg.IsClosed() && c.pg.PgConn().TxStatus() == 'I'
+	good := !c.pg.IsClosed() && !c.pg.PgConn().IsBusy() && c.pg.PgConn().TxStatus() == 'I'
 	if good && db.keep(c) {
 		return
 	}

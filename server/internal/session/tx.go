@@ -20,7 +20,7 @@ type Tx struct {
 	scope string // makes the statement text the caller's own, see Settings.key
 	depth int
 	queue []queued // see Later
-	ended bool     // see Last
+	last  *lastRow // see Last
 }
 
 // Tx runs fn in a transaction: BEGIN and the settings travel in one round
