@@ -185,21 +185,22 @@ func retryInterrupted(do func() (int, error)) (int, error) {
 	}
 }
 
-// inParallel calls do for the numbers below n, with a buffer that is its own.
+// inParallel calls do for the numbers below n, with a buffer that is its own. They are taken from both ends: files that
+// stand in an order by their directories are seldom made in one at the same time, which takes turns.
 func inParallel(ctx context.Context, n int, do func(i int, buf []byte) error) error {
 	var (
-		next   atomic.Int64
+		taken  atomic.Int64
 		failed atomic.Bool
-		errs   [writers]error
+		errs   [2]error
 		wg     sync.WaitGroup
 	)
 	for worker := range errs {
 		wg.Go(func() {
 			buf := make([]byte, copyBuffer)
-			for !failed.Load() {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
+			for own := 0; !failed.Load() && int(taken.Add(1)) <= n; own++ {
+				i := own
+				if worker == 1 {
+					i = n - 1 - own
 				}
 				err := ctx.Err()
 				if err == nil {
@@ -261,8 +262,7 @@ func (s *Snapshot) extract(ctx context.Context, as, to string, owner account) (e
 		f.Name = name
 		files = append(files, f)
 	}
-	// the large ones first, so that no worker ends with one while the others wait
-	slices.SortFunc(files, func(a, b archiveFile) int { return int(min(1, max(-1, b.Size-a.Size))) })
+	slices.SortFunc(files, func(a, b archiveFile) int { return strings.Compare(a.Name, b.Name) }) // see inParallel
 	uid, gid, change := owner.fileOwner()
 	return inParallel(ctx, len(files), func(i int, buf []byte) error {
 		f := files[i]

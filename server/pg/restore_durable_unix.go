@@ -4,6 +4,7 @@ package pg
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,20 +64,25 @@ func (d *durable) restore(ctx context.Context, s *Snapshot) error {
 // writeNext copies the snapshot into the data directory, beside what is there.
 func (s *Snapshot) writeNext(ctx context.Context, dataDir string, owner account) error {
 	part := filepath.Join(dataDir, restorePart)
+	whole := filepath.Join(part, rand.Text())
 	err := os.RemoveAll(part)
 	if err == nil {
-		err = s.write(ctx, part, owner, "")
+		err = os.Mkdir(part, 0o700)
+	}
+	if err == nil {
+		spreadBelow(part)
+		err = s.write(ctx, whole, owner, "")
 	}
 	if err == nil {
 		err = syncTree(part)
 	}
 	if err == nil {
-		err = os.Rename(part, filepath.Join(dataDir, restoreNext))
+		err = os.Rename(whole, filepath.Join(dataDir, restoreNext))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, err), os.RemoveAll(part))
 	}
-	return syncPath(dataDir)
+	return errors.Join(os.Remove(part), syncPath(dataDir))
 }
 
 // installNext makes .suparust-next the data of the directory. It may be called again wherever it was interrupted.

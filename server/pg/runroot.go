@@ -1,11 +1,13 @@
 package pg
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -13,10 +15,10 @@ import (
 
 // A run root is this process's directory for everything that must not outlive it:
 //
-//	<base>/suparust-run-<random>/lock       held while the process lives
-//	                            /1/data     a clone's data directory
-//	                            /1/durable  instead of data: the path of a data directory that is kept
-//	                            /1/postgres.log, sockets
+//	<base>/suparust-run-<random>/lock          held while the process lives
+//	                            /1abc/data     a clone's data directory
+//	                            /1abc/durable  instead of data: the path of a data directory that is kept
+//	                            /1abc/postgres.log, sockets
 //
 // There is at most one per base directory. It is removed with its last cluster; if the process dies before, by the
 // watchdog; and if that died too, by the next process that sweeps the base.
@@ -62,12 +64,14 @@ func newRunDir(base string, a account) (*runDir, error) {
 		if err != nil {
 			return nil, err
 		}
+		spreadBelow(r.path)
 		watchdogAdd(r.path)
 		roots[base] = r
 		root = r
 	}
 	root.next++
-	path := filepath.Join(root.path, strconv.Itoa(root.next))
+	// at random for spreadBelow, and short, for the paths of sockets are
+	path := filepath.Join(root.path, strconv.FormatInt(int64(root.next), 36)+strings.ToLower(rand.Text()[:3]))
 	err := os.Mkdir(path, 0o700)
 	if err == nil {
 		err = a.chown(path)

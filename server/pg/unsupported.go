@@ -30,6 +30,8 @@ func diskBase(account) (string, error) { return os.TempDir(), nil }
 
 func sweep(string) {}
 
+func spreadBelow(string) {}
+
 func watchdogAdd(string) {}
 
 func watchdogRemove(string) {}
