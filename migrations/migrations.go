@@ -49,6 +49,10 @@ type Options struct {
 	// platform. Without it the role is a superuser, so that migrations may create
 	// extensions and settings that the platform allows through modules of its own.
 	StrictPostgresRole bool
+	// SQLClock lets now() and its kin be moved with MoveSQLClock, by replacing
+	// functions of PostgreSQL's own. Without it they are put back where they
+	// were replaced.
+	SQLClock bool
 }
 
 // file is one embedded SQL file.
@@ -67,7 +71,7 @@ var load = sync.OnceValues(func() ([]file, string) {
 	}
 	list := make([]file, 0, len(entries))
 	whole := sha256.New()
-	whole.Write([]byte(history))
+	whole.Write([]byte(history + sqlClock))
 	for _, e := range entries {
 		text, err := files.ReadFile(e.Name())
 		if err != nil {

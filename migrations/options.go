@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,11 @@ func applyOptions(ctx context.Context, conn *pgx.Conn, o Options) error {
 	if err != nil {
 		return err
 	}
-	changes = append(changes, settings...)
+	clock, err := clockChanges(ctx, conn, o)
+	if err != nil {
+		return err
+	}
+	changes = slices.Concat(changes, settings, clock)
 	if len(changes) == 0 {
 		return nil
 	}

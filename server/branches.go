@@ -33,8 +33,8 @@ type branches struct {
 	all    map[string]*branch
 	making int
 	closed bool
-	pool   *pg.Pool       // of databases that begin as the project; nil until the first is asked for
-	work   sync.WaitGroup // of those that are being made
+	pools  map[bool]*pg.Pool // of databases that begin as the project, without and with Config.SQLClock; made when the first is asked for
+	work   sync.WaitGroup    // of those that are being made
 }
 
 type branch struct {
@@ -45,17 +45,20 @@ type branch struct {
 	err    error
 }
 
-func newBranches(s *Server) *branches { return &branches{parent: s, all: map[string]*branch{}} }
+func newBranches(s *Server) *branches {
+	return &branches{parent: s, all: map[string]*branch{}, pools: map[bool]*pg.Pool{}}
+}
 
 // branchConfig is the configuration of a branch: that of its parent, on free
 // ports and with a database and files of its own.
-func (s *Server) branchConfig(id string) Config {
+func (s *Server) branchConfig(id string, sqlClock bool) Config {
 	c := s.cfg
 	quickstart := c.Quickstart
 	c.Ephemeral()
 	c.Quickstart = quickstart
 	c.Mailbox, c.Cluster, c.Progress, c.From, c.Snapshot = nil, nil, nil, nil, ""
 	c.Now = s.clock.base // it has a clock of its own, which begins at the real time
+	c.SQLClock = sqlClock || c.SQLClock
 	c.Logger = c.Logger.With("branch", id)
 	return c
 }
@@ -67,7 +70,10 @@ func (b *branches) Create(ctx context.Context, r control.BranchRequest) (control
 		return control.Branch{}, err
 	}
 	defer b.made()
-	cfg := b.parent.branchConfig(id)
+	cfg := b.parent.branchConfig(id, r.SQLClock)
+	if err := cfg.validateSQLClock(); err != nil {
+		return control.Branch{}, control.Refusal{Message: err.Error()}
+	}
 	release, err := b.origin(ctx, &cfg, r)
 	if err != nil {
 		return control.Branch{}, err
@@ -144,10 +150,10 @@ func (b *branches) origin(ctx context.Context, cfg *Config, r control.BranchRequ
 		return nil, err
 	}
 	b.mu.Lock()
-	if b.pool == nil && !b.closed {
-		b.pool = pg.NewPool(pg.Config{Template: t, FirstUser: apiUser, Logger: b.parent.cfg.Logger}, branchesReady)
+	if b.pools[cfg.SQLClock] == nil && !b.closed {
+		b.pools[cfg.SQLClock] = pg.NewPool(pg.Config{Template: t, FirstUser: apiUser, Logger: b.parent.cfg.Logger}, branchesReady)
 	}
-	pool := b.pool
+	pool := b.pools[cfg.SQLClock]
 	b.mu.Unlock()
 	if pool == nil {
 		return nil, errors.New("the server is ending")
@@ -248,8 +254,8 @@ func (b *branches) close() error {
 		wg.Go(func() { _, errs[i] = b.End(context.Background(), x.ID) })
 	}
 	wg.Wait()
-	if b.pool != nil {
-		errs = append(errs, b.pool.Close())
+	for _, p := range b.pools {
+		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -8,42 +9,78 @@ import (
 // Clock is what a server judges the age of tokens, codes, links, sessions and
 // limits by. It runs with Config.Now, ahead of or behind it by what Advance and
 // Set have made of it. The database has a clock of its own, which stays as it
-// is.
+// is, unless Config.SQLClock lets it follow.
 type Clock struct {
-	base  func() time.Time
+	base func() time.Time // nil is time.Now
+	log  *slog.Logger
+
+	// moving is held while the clock is moved, and never while others wait for
+	// the time. follow has the database's clock be that far ahead; nil where that
+	// stays as it is.
+	moving sync.Mutex
+	follow func(ahead time.Duration) error
+
 	mu    sync.Mutex
 	ahead time.Duration
 }
 
-func newClock(base func() time.Time) *Clock {
-	if base == nil {
-		base = time.Now
+func newClock(base func() time.Time, log *slog.Logger) *Clock { return &Clock{base: base, log: log} }
+
+func (c *Clock) real() time.Time {
+	if c.base == nil {
+		return time.Now()
 	}
-	return &Clock{base: base}
+	return c.base()
 }
 
 // Now is the clock's time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.base().Add(c.ahead)
+	return c.real().Add(c.ahead)
 }
 
-// Advance moves the clock forward, or back where d is less than 0.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ahead += d
+// Advance moves the clock forward, or back where d is less than 0. With
+// Config.SQLClock it returns when now() says so in every connection. If the
+// database cannot be told, the clock stays as it was, and the log says why.
+func (c *Clock) Advance(d time.Duration) { c.logged(c.advance(d)) }
+
+// Set makes it t now; the clock runs on from there. With Config.SQLClock it is
+// as Advance is.
+func (c *Clock) Set(t time.Time) { c.logged(c.set(t)) }
+
+func (c *Clock) logged(err error) {
+	if err != nil {
+		c.log.Error("the clock was not moved", "error", err)
+	}
 }
 
-// Set makes it t now; the clock runs on from there.
-func (c *Clock) Set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ahead = t.Sub(c.base())
+func (c *Clock) advance(d time.Duration) error {
+	return c.move(func(ahead time.Duration) time.Duration { return ahead + d })
 }
 
-// offset is how far ahead it is, and setOffset makes it so again.
+func (c *Clock) set(t time.Time) error {
+	return c.move(func(time.Duration) time.Duration { return t.Sub(c.real()) })
+}
+
+// move moves the database's clock first: who sees the new time here sees it
+// there.
+func (c *Clock) move(to func(ahead time.Duration) time.Duration) error {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	ahead := to(c.offset())
+	if c.follow != nil {
+		ahead = ahead.Truncate(time.Microsecond) // what the database can follow
+		if err := c.follow(ahead); err != nil {
+			return err
+		}
+	}
+	c.setOffset(ahead)
+	return nil
+}
+
+// offset is how far ahead it is, and setOffset makes it so again, where the
+// database's clock is known to be.
 func (c *Clock) offset() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,3 +95,12 @@ func (c *Clock) setOffset(d time.Duration) {
 
 // Clock is the server's clock.
 func (s *Server) Clock() *Clock { return s.clock }
+
+// controlClock is the clock as the control API has it.
+type controlClock struct{ *Clock }
+
+// Advance implements control.Clock.
+func (c controlClock) Advance(d time.Duration) error { return c.advance(d) }
+
+// Set implements control.Clock.
+func (c controlClock) Set(t time.Time) error { return c.set(t) }

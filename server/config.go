@@ -97,6 +97,12 @@ type Config struct {
 	Progress io.Writer
 	// Now is the clock of tokens and codes; nil is time.Now.
 	Now func() time.Time
+	// SQLClock has the database's now(), transaction_timestamp(),
+	// statement_timestamp(), clock_timestamp() and age() go by the server's
+	// Clock. CURRENT_TIMESTAMP and its kin, 'now' as a literal, and what PostgreSQL
+	// itself does by the time stay with the real one. It replaces functions of
+	// PostgreSQL, and is for databases that end with the server alone.
+	SQLClock bool
 	// HTTP is the way to everyone whom the server asks by HTTP: hooks, sign-in
 	// providers, captcha, senders of texts. nil is the network.
 	HTTP http.RoundTripper
@@ -347,6 +353,9 @@ func (c *Config) validate() error {
 		return err
 	}
 	if err := c.validateOAuth(); err != nil {
+		return err
+	}
+	if err := c.validateSQLClock(); err != nil {
 		return err
 	}
 	return c.validateGuards()

@@ -44,7 +44,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	}
 	s.branches = newBranches(s)
 	s.control = control.New(control.Config{
-		Token: s.cfg.ControlToken, Clock: s.clock, Mail: s.cfg.Mailbox, Faults: &s.faults,
+		Token: s.cfg.ControlToken, Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults,
 		Instance: s.instance, Disconnect: s.Disconnect, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
 		Branches: s.branches, Snapshots: snapshots{s},
 	})

@@ -25,6 +25,8 @@ var serverSettings = []Setting{
 		set: boolSetting(func(c *Config) *bool { return &c.Control })},
 	{Name: "SUPARUST_CONTROL_TOKEN", Default: "made at each start", Help: "What requests to the control API bring as Authorization: Bearer; `suparust status` shows it. At least 16 characters.",
 		set: func(c *Config, v string) error { c.ControlToken = v; return nil }},
+	{Name: "SUPARUST_SQL_CLOCK", Default: "false", Help: "Have now() of SQL go by the clock that tests move: see docs/testing.md. Only for databases that end with the server, as of `suparust exec`.",
+		set: boolSetting(func(c *Config) *bool { return &c.SQLClock })},
 	{Name: "SUPARUST_QUICKSTART", Default: "true without a project", Help: "Give a fresh database the view public.users and open storage policies.",
 		set: boolSetting(func(c *Config) *bool { return &c.Quickstart })},
 }

@@ -96,7 +96,7 @@ func New(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	clock := newClock(c.Now)
+	clock := newClock(c.Now, c.Logger)
 	c.Now = clock.Now
 	if c.Mailbox == nil {
 		c.Mailbox = mail.NewBox(0)
@@ -147,6 +147,9 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.dataURL = s.db.url
+	if err := s.followClock(ctx); err != nil {
+		return err
+	}
 	handler, err := s.routes(ctx)
 	if err != nil {
 		return err

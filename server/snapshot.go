@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -114,7 +115,7 @@ func (s *Server) RestoreSnapshot(ctx context.Context, n *Snapshot) error {
 		}
 		settled = n.Settled == key
 	}
-	return s.replace(ctx, n, func(ctx context.Context, beforeStop func()) error {
+	return s.replace(ctx, n, s.clock.offset, func(ctx context.Context, beforeStop func()) error {
 		if err := s.db.cluster.Restore(ctx, n.pg, beforeStop); err != nil {
 			return fmt.Errorf("restore the snapshot: %w", err)
 		}
@@ -130,10 +131,12 @@ func (s *Server) RestoreSnapshot(ctx context.Context, n *Snapshot) error {
 // what RestoreSnapshot does to connections and requests. Only a database that
 // ends with the server can be reset.
 func (s *Server) Reset(ctx context.Context) error {
+	s.clock.moving.Lock()
+	defer s.clock.moving.Unlock()
 	s.baseMu.Lock()
 	n, ahead := s.baseline, s.baselineAhead
 	s.baseMu.Unlock()
-	if err := s.replace(ctx, n, s.db.resetCluster); err != nil {
+	if err := s.replace(ctx, n, func() time.Duration { return ahead }, s.db.resetCluster); err != nil {
 		return err
 	}
 	s.cfg.Mailbox.Delete()
@@ -219,9 +222,10 @@ func (s *Server) beginRestart() (done func(), err error) {
 }
 
 // replace puts another state into the place of the database's and the files':
-// restart does it to the database, n has the files. Files are put there before
-// the rows that name them, and go when nothing names them any more.
-func (s *Server) replace(ctx context.Context, n *Snapshot, restart func(ctx context.Context, beforeStop func()) error) (err error) {
+// restart does it to the database, n has the files, and ahead is what the clock
+// is then. Files are put there before the rows that name them, and go when
+// nothing names them any more.
+func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Duration, restart func(ctx context.Context, beforeStop func()) error) (err error) {
 	done, err := s.beginRestart()
 	if err != nil {
 		return err
@@ -262,6 +266,9 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, restart func(ctx cont
 	}
 	s.db.renew()
 	s.storage.Replaced()
+	if err == nil && s.cfg.SQLClock {
+		err = s.db.moveClock(ctx, ahead())
+	}
 	err = errors.Join(err, restarted(ctx, schema))
 	if hold != nil {
 		var before []string

@@ -85,6 +85,7 @@ func (c *Config) templatePlatform() migrations.Options {
 		JWTSecret:          DemoJWTSecret,
 		JWTExpiry:          int(defaultJWTExpiry.Seconds()),
 		StrictPostgresRole: c.Database.StrictPostgresRole,
+		SQLClock:           c.SQLClock,
 	}
 }
 
@@ -95,6 +96,7 @@ func (c *Config) platform() migrations.Options {
 		JWTSecret:          c.Keys.JWTSecret,
 		JWTExpiry:          int(c.Auth.JWTExpiry.Seconds()),
 		StrictPostgresRole: c.Database.StrictPostgresRole,
+		SQLClock:           c.SQLClock,
 	}
 }
 

@@ -24,7 +24,7 @@ func TestExamples(outer *testing.T) {
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
 		"Snapshot": ExampleServer_Snapshot, "Reset": ExampleServer_Reset, "WithSnapshot": ExampleWithSnapshot,
 		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
-		"Fault": ExampleServer_Fault, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP,
+		"Fault": ExampleServer_Fault, "WithSQLClock": ExampleWithSQLClock, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP,
 	} {
 		outer.Run(name, func(inner *testing.T) {
 			t = inner
@@ -169,6 +169,27 @@ func ExampleServer_clock() {
 	ann := srv.CreateUser(t, "ann@example.com")
 	srv.Clock.Advance(2 * time.Hour) // ann's token is good for one
 	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
+}
+
+func ExampleWithSQLClock() {
+	srv := suparusttest.Start(t, suparusttest.WithSQLClock(), suparusttest.WithSQL(`
+		create table invitations (code text primary key, expires_at timestamptz default now() + interval '7 days');
+		alter table invitations enable row level security;
+		create policy open on invitations for select using (expires_at > now());
+	`))
+	srv.ServiceClient().Post(t, "/rest/v1/invitations", `{"code":"come"}`).WantStatus(t, http.StatusCreated)
+	open := func() (n int) {
+		var rows []struct{ Code string }
+		srv.Client().Get(t, "/rest/v1/invitations").WantStatus(t, http.StatusOK).JSON(t, &rows)
+		return len(rows)
+	}
+	if n := open(); n != 1 {
+		t.Errorf("%d invitations, want 1", n)
+	}
+	srv.Clock.Advance(8 * 24 * time.Hour) // now() of the policy goes along; current_timestamp would not
+	if n := open(); n != 0 {
+		t.Errorf("%d invitations after a week, want 0", n)
+	}
 }
 
 func ExampleWithFixtures_brought() {

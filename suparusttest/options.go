@@ -87,6 +87,30 @@ func WithFixtures(fsys fs.FS, names ...string) Option {
 // Without it the clock is the real one; Server.Clock moves either.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
+// WithSQLClock has SQL go by Server.Clock, too: now(), transaction_timestamp(),
+// statement_timestamp(), clock_timestamp() and age() of one argument, wherever
+// they stand: in a query, the default of a column, a policy, a view, a check, a
+// trigger or a function. Every connection sees it when Clock.Advance or
+// Clock.Set returns, and no rollback undoes it.
+//
+// CURRENT_TIMESTAMP, CURRENT_DATE, CURRENT_TIME, LOCALTIMESTAMP, LOCALTIME,
+// timeofday() and literals such as 'now' and 'today' stay with the real time:
+// they are parts of the language and not functions. Write now(), now()::date,
+// now()::time and now()::timestamp in their place. So does what PostgreSQL and
+// extensions in C do by the time themselves, such as the statistics,
+// statement_timeout and UUIDs of version 7.
+//
+// A transaction during which the clock is moved sees two times. now() takes a
+// fifth of a microsecond more. The first Start with the option makes a template
+// of its own, as a change of the migrations does.
+//
+// It replaces functions of PostgreSQL in the test's database, so that
+// WithDatabaseURL and WithSharedCluster do not go with it; neither does
+// WithClock, which SQL cannot follow.
+func WithSQLClock() Option {
+	return WithConfig(func(c *server.Config) { c.SQLClock = true })
+}
+
 // WithFixedCode makes code the code of every mail and text.
 func WithFixedCode(code string) Option {
 	return WithConfig(func(c *server.Config) { c.Auth.Email.FixedCode = code })

@@ -28,7 +28,7 @@ import (
 // A test that makes or alters a role meets the others. The database is not
 // called postgres, so SQL must not name it. Snapshot, Restore, Reset and
 // Disconnect need a PostgreSQL of the test's own and fail; so does this option
-// beside WithSnapshot and WithDatabaseURL.
+// beside WithSnapshot, WithDatabaseURL and WithSQLClock.
 func WithSharedCluster() Option { return func(o *options) { o.shared = true } }
 
 // sharedSettings are for a PostgreSQL that every test of the process is on.
@@ -58,8 +58,8 @@ type sharedCluster struct {
 // takeDatabase makes a database for a server of this configuration, and sets
 // where it is. drop removes it when the server has ended.
 func takeDatabase(ctx context.Context, cfg *server.Config) (drop func() error, err error) {
-	if !pooled(*cfg) {
-		return nil, errors.New("WithSharedCluster gives a database in a PostgreSQL that others share: leave out WithSnapshot, WithDatabaseURL and a database of Config's own, or WithSharedCluster")
+	if !pooled(*cfg) || cfg.SQLClock {
+		return nil, errors.New("WithSharedCluster gives a database in a PostgreSQL that others share: leave out WithSnapshot, WithDatabaseURL, WithSQLClock and a database of Config's own, or WithSharedCluster")
 	}
 	t, err := server.LoadTemplate(ctx, *cfg)
 	if err != nil {

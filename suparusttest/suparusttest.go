@@ -53,7 +53,8 @@ type Server struct {
 	// JWTSecret is what tokens are signed with (HS256).
 	JWTSecret string
 	// Clock is what tokens, codes, sessions and limits are judged by; nil when
-	// the server runs elsewhere. The database has a clock of its own.
+	// the server runs elsewhere. The database has a clock of its own, unless
+	// WithSQLClock lets it follow.
 	Clock *server.Clock
 	// DatabaseURL connects as the role postgres.
 	DatabaseURL string

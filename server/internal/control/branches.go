@@ -19,6 +19,8 @@ type BranchRequest struct {
 	// Lease is how long the branch lives without being renewed; 0 does not
 	// bound it.
 	Lease time.Duration
+	// SQLClock has now() of SQL go by the branch's clock.
+	SQLClock bool
 }
 
 // Branch is a server of its own that was made from another.
@@ -58,6 +60,7 @@ type branchBody struct {
 	Snapshot string `json:"snapshot"`
 	Lease    string `json:"lease"`
 	Hold     bool   `json:"hold"`
+	SQLClock bool   `json:"sql_clock"`
 }
 
 func (b *branchBody) lease() (time.Duration, error) {
@@ -89,7 +92,7 @@ func (h *Handler) createBranch(w http.ResponseWriter, r *http.Request) error {
 	if b.From != "" && b.From != "project" && b.From != "current" || b.From != "" && b.Snapshot != "" {
 		return fault{`a branch begins from "project", from "current", or with the name of a snapshot`}
 	}
-	branch, err := h.cfg.Branches.Create(r.Context(), BranchRequest{From: b.From, Snapshot: b.Snapshot, Lease: lease})
+	branch, err := h.cfg.Branches.Create(r.Context(), BranchRequest{From: b.From, Snapshot: b.Snapshot, Lease: lease, SQLClock: b.SQLClock})
 	if err != nil {
 		return refused(err)
 	}

@@ -22,17 +22,21 @@ func (h *Handler) moveClock(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &p, `{"advance": "1h30m"} or {"set": "2030-01-31T12:00:00Z"}`); err != nil {
 		return err
 	}
+	var err error
 	switch {
 	case p.Advance != "" && p.Set.IsZero():
-		d, err := time.ParseDuration(p.Advance)
-		if err != nil {
+		d, wrong := time.ParseDuration(p.Advance)
+		if wrong != nil {
 			return fault{fmt.Sprintf("%q is no duration such as 90s or 1h30m", p.Advance)}
 		}
-		h.cfg.Clock.Advance(d)
+		err = h.cfg.Clock.Advance(d)
 	case p.Advance == "" && !p.Set.IsZero():
-		h.cfg.Clock.Set(p.Set)
+		err = h.cfg.Clock.Set(p.Set)
 	default:
 		return fault{"give either advance or set"}
+	}
+	if err != nil {
+		return err
 	}
 	return h.clock(w, r)
 }

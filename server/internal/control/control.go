@@ -24,8 +24,8 @@ import (
 // Clock is the clock that is moved.
 type Clock interface {
 	Now() time.Time
-	Advance(d time.Duration)
-	Set(t time.Time)
+	Advance(d time.Duration) error
+	Set(t time.Time) error
 }
 
 // Instance is what a client needs to use a server.

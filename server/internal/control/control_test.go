@@ -12,9 +12,9 @@ import (
 
 type clock struct{}
 
-func (clock) Now() time.Time        { return time.Unix(0, 0) }
-func (clock) Advance(time.Duration) {}
-func (clock) Set(time.Time)         {}
+func (clock) Now() time.Time              { return time.Unix(0, 0) }
+func (clock) Advance(time.Duration) error { return nil }
+func (clock) Set(time.Time) error         { return nil }
 
 // TestFromHere: a page of the web that makes a browser ask is refused, even
 // with the key and by a name that it made lead to loopback.
