@@ -17,7 +17,8 @@ type envClientCommand struct {
 // Help is shown by `suparust env client --help`.
 func (envClientCommand) Help() string {
 	return `Prints what apps and tests find the running server with: SUPABASE_URL, the keys, DATABASE_URL, and what browsers may know
-under NEXT_PUBLIC_, VITE_, PUBLIC_, EXPO_PUBLIC_ and NUXT_PUBLIC_. Exits with 3 when no server runs.
+under NEXT_PUBLIC_, VITE_, PUBLIC_, EXPO_PUBLIC_ and NUXT_PUBLIC_; of a server with the control API, SUPARUST_CONTROL_URL and
+SUPARUST_CONTROL_TOKEN too. Exits with 3 when no server runs.
 
 Examples:
 
@@ -46,10 +47,14 @@ func (c envClientCommand) Run(a *app) error {
 	if c.Output == "github" {
 		write = githubLine
 	}
-	for _, pair := range server.ClientEnviron(v["API_URL"], v["DB_URL"], server.Keys{
+	pairs := server.ClientEnviron(v["API_URL"], v["DB_URL"], server.Keys{
 		JWTSecret: v["JWT_SECRET"], AnonKey: v["ANON_KEY"], ServiceRoleKey: v["SERVICE_ROLE_KEY"],
 		PublishableKey: v["PUBLISHABLE_KEY"], SecretKey: v["SECRET_KEY"],
-	}) {
+	})
+	if access := running.access(); access != nil {
+		pairs = append(pairs, access.Environ()...)
+	}
+	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		if _, err := fmt.Fprint(a.Out, write(name, value)); err != nil {
 			return err

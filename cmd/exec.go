@@ -105,8 +105,8 @@ func (c execCommand) Run(a *app) (err error) {
 	mailbox, err := srv.MailURL()
 	code := exitBackend
 	if err == nil {
-		env := slices.Concat(a.environ, server.ClientEnviron(srv.URL(), srv.DatabaseURL(), srv.Keys()), []string{"MAILPIT_URL=" + mailbox, "INBUCKET_URL=" + mailbox,
-			"SUPARUST_CONTROL_URL=" + srv.ControlURL(), "SUPARUST_CONTROL_TOKEN=" + srv.ControlToken()})
+		env := slices.Concat(a.environ, server.ClientEnviron(srv.URL(), srv.DatabaseURL(), srv.Keys()), []string{"MAILPIT_URL=" + mailbox, "INBUCKET_URL=" + mailbox},
+			srv.ControlAccess().Environ())
 		code, err = a.runChild(relay, path, c.Command, env)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), execDrain)

@@ -215,10 +215,9 @@ func (st *serverState) serves(s *settings, srv *server.Server) error {
 		}
 	}
 	st.Serving = true
-	var control controlAccess
-	if s.config.Control {
-		control = controlAccess{URL: srv.ControlURL(), Token: srv.ControlToken()}
-		st.Control = &control
+	var control server.ControlAccess
+	if st.Control = srv.ControlAccess(); st.Control != nil {
+		control = *st.Control
 	}
 	st.Values = values(srv.URL(), srv.DatabaseURL(), mailbox, srv.Keys(), s.config.Storage.S3Protocol, control)
 	return nil

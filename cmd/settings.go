@@ -17,6 +17,10 @@ type settingFlags struct {
 	Port    int    `help:"Serve on PORT instead of SUPARUST_PORT or the project's port." short:"p" placeholder:"PORT"`
 	Bind    string `help:"Listen on ADDR instead of SUPARUST_BIND_ADDR." placeholder:"ADDR"`
 	Control bool   `help:"Answer what only tests ask for below /_suparust/v1: clock, mails, faults, snapshots."`
+
+	ControlListen string `help:"Answer it on ADDR:PORT alone; beyond loopback only with SUPARUST_CONTROL_TOKEN." placeholder:"ADDR:PORT"`
+	Ephemeral     bool   `help:"Keep nothing: the database and the files end with the server."`
+
 	Workdir string `help:"Use the project in DIR, the folder that contains supabase/, instead of searching upward." placeholder:"DIR" type:"path"`
 }
 
@@ -52,9 +56,12 @@ func (a *app) settings(f settingFlags) (*settings, error) {
 		s.project, s.own = true, !a.id.required()
 		lookup = s.environ.ownNames(a.id.required())
 	}
-	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind}
-	if f.Control {
+	flags := map[string]string{"SUPARUST_BIND_ADDR": f.Bind, "SUPARUST_CONTROL_ADDR": f.ControlListen}
+	if f.Control || f.ControlListen != "" {
 		flags["SUPARUST_CONTROL"] = "true"
+	}
+	if f.Ephemeral {
+		flags["SUPARUST_EPHEMERAL"] = "true"
 	}
 	if f.Port != 0 {
 		flags["SUPARUST_PORT"] = strconv.Itoa(f.Port)

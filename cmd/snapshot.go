@@ -1,12 +1,10 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os/signal"
 	"strings"
@@ -81,7 +79,7 @@ func (c snapshotSaveCommand) Run(a *app) error {
 		}
 	}
 	if access := running.access(); access != nil {
-		err = access.call(ctx, http.MethodPost, "/snapshot", map[string]string{"name": c.Name}, info)
+		err = access.Call(ctx, http.MethodPost, "/snapshot", map[string]string{"name": c.Name}, info)
 	} else {
 		info, err = server.SaveSnapshot(ctx, s.config, c.Name)
 	}
@@ -118,7 +116,7 @@ func (c snapshotRestoreCommand) Run(a *app) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
 	if access := running.access(); access != nil {
-		if err := access.call(ctx, http.MethodPost, "/restore", map[string]string{"name": c.Name}, nil); err != nil {
+		if err := access.Call(ctx, http.MethodPost, "/restore", map[string]string{"name": c.Name}, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Out, "Restored %s. The server goes on with it; connections to its database were ended.\n", c.Name)
@@ -219,48 +217,11 @@ func (f snapshotFlags) find(a *app) (*settings, *instance, error) {
 }
 
 // access is how the server's control API is reached, nil where there is none or no server.
-func (i *instance) access() *controlAccess {
+func (i *instance) access() *server.ControlAccess {
 	if i == nil {
 		return nil
 	}
 	return i.state.Control
-}
-
-// call asks the control API and decodes its answer into a value.
-func (c *controlAccess) call(ctx context.Context, method, path string, body, into any) error {
-	var reader io.Reader
-	if body != nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		reader = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.URL+path, reader)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("the server's control API does not answer: %w", err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("the answer of the server's control API ended early: %w", err)
-	}
-	if res.StatusCode >= 300 {
-		var problem struct{ Message string }
-		if json.Unmarshal(data, &problem) != nil || problem.Message == "" {
-			problem.Message = "the server's control API answers " + res.Status
-		}
-		return errors.New(problem.Message)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(data, into)
 }
 
 func shownTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

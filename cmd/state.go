@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/suparust/suparust/server"
 )
 
 // serverState is what a living server tells of itself to other commands. It stands beside the PID file, for the eyes of
@@ -24,19 +26,13 @@ type serverState struct {
 	// Values are the addresses and keys, by the names of the Supabase CLI: API_URL, DB_URL, ANON_KEY, …
 	Values map[string]string `json:"values,omitempty"`
 	// Control is where the control API is, when it is on.
-	Control *controlAccess `json:"control,omitempty"`
+	Control *server.ControlAccess `json:"control,omitempty"`
 
 	Daemon  bool     `json:"daemon"`             // it runs in the background
 	LogFile string   `json:"log_file,omitempty"` // where it logs then
 	Folder  string   `json:"folder"`             // whose server it is: the project's, else Dir
 	Dir     string   `json:"dir"`                // the working directory it was started in
 	Args    []string `json:"args"`               // what was typed, without the program's name
-}
-
-// controlAccess is how the control API is reached.
-type controlAccess struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
 }
 
 // statePath is the state file beside a PID file.

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/suparust/suparust/server"
 )
 
 func TestState(t *testing.T) {
@@ -20,7 +22,7 @@ func TestState(t *testing.T) {
 		t.Errorf("before it is written: %+v, %v", st, err)
 	}
 	want := serverState{PID: pid, Identity: "profile.test", Started: time.Now().Round(0).UTC(), Serving: true, Port: 3000,
-		Values: map[string]string{"API_URL": "http://127.0.0.1:3000"}, Args: []string{"start"}, Control: &controlAccess{URL: "u", Token: "t"}}
+		Values: map[string]string{"API_URL": "http://127.0.0.1:3000"}, Args: []string{"start"}, Control: &server.ControlAccess{URL: "u", Token: "t"}}
 	for range 2 { // it replaces what was there
 		if err := f.writeState(want); err != nil {
 			t.Fatal(err)

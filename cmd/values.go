@@ -46,7 +46,7 @@ var unservedNames = []string{"api.graphql_url", "api.mcp_url", "api.functions_ur
 
 // values are the addresses and keys of a server, by name. What is not served, and keys that a JWT secret without a shared
 // key cannot make, are left out.
-func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig, control controlAccess) map[string]string {
+func values(api, database, mailbox string, keys server.Keys, s3 server.S3ProtocolConfig, control server.ControlAccess) map[string]string {
 	s3URL := api + "/storage/v1/s3"
 	if s3.Disabled || s3.AccessKeyID == "" {
 		s3, s3URL = server.S3ProtocolConfig{}, ""

@@ -55,7 +55,7 @@ func TestEveryValueHasAName(t *testing.T) {
 	for _, n := range names {
 		known = append(known, n.name)
 	}
-	all := slices.Sorted(maps.Keys(values("http://a", "postgresql://d", "http://m", keys, s3, controlAccess{URL: "http://c", Token: "t"})))
+	all := slices.Sorted(maps.Keys(values("http://a", "postgresql://d", "http://m", keys, s3, server.ControlAccess{URL: "http://c", Token: "t"})))
 	slices.Sort(known)
 	if !slices.Equal(all, known) {
 		t.Errorf("values %v, names %v", all, known)

@@ -126,7 +126,7 @@ func (b *branches) made() {
 func (b *branches) origin(ctx context.Context, cfg *Config, r control.BranchRequest) (release func(), err error) {
 	switch {
 	case r.Snapshot != "":
-		cfg.From, err = b.parent.OpenSnapshot(r.Snapshot)
+		cfg.From, err = b.parent.snapshots.open(r.Snapshot)
 		if errors.Is(err, ErrNoSnapshot) {
 			err = control.Refusal{Message: err.Error()}
 		}

@@ -66,6 +66,10 @@ type Config struct {
 	// the mails, faults on purpose, a session without a password. Who has
 	// ControlToken can be anyone with it, so the server must listen on loopback.
 	Control bool
+	// ControlAddr gives the control API an IP address and a port of its own, such
+	// as 127.0.0.1:3001, in the place of the APIs'. Beyond loopback it needs a
+	// ControlToken.
+	ControlAddr string
 	// ControlToken is what requests to the control API bring as Authorization:
 	// Bearer; "" makes one.
 	ControlToken string
@@ -109,6 +113,8 @@ type Config struct {
 	// Trace is told of every request that has ended, with the statements it
 	// sent to the database; nil is not.
 	Trace func(RequestRecord)
+
+	keepNothing bool // the database and the files end with the server
 
 	project     *project.Project
 	projectData string // the data directory that Ephemeral has turned away from
@@ -286,17 +292,23 @@ func DefaultConfig() Config {
 	}
 }
 
+// transient has the database and the files end with the server.
+func (c *Config) transient() {
+	if c.Database.DataDir != "" {
+		c.projectData = c.Database.DataDir // the project's snapshots stay in reach
+	}
+	c.Database.DataDir, c.Storage.Root = "", ""
+}
+
 // Ephemeral turns c into the configuration of a server for one test or one
 // command: free ports on loopback, a database and files that end with it.
 func (c *Config) Ephemeral() {
 	c.BindAddr, c.Port, c.PublicURL = "127.0.0.1", 0, ""
-	c.AdminPort = 0
+	c.AdminPort, c.ControlAddr = 0, ""
 	c.Database.URL = "" // no test and no command works on the data of others
-	if c.Database.DataDir != "" {
-		c.projectData = c.Database.DataDir // the project's snapshots stay in reach
-	}
-	c.Database.DataDir, c.Database.Port, c.Database.ListenAddr = "", 0, "127.0.0.1"
-	c.Storage.Root, c.Storage.Backend = "", "" // no test and no command writes into a bucket of others
+	c.transient()
+	c.Database.Port, c.Database.ListenAddr = 0, "127.0.0.1"
+	c.Storage.Backend = "" // no test and no command writes into a bucket of others
 	if c.Storage.S3Protocol.AccessKeyID == "" {
 		c.Storage.S3Protocol.useDemoKeys()
 	}

@@ -5,13 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/auth"
 	"github.com/suparust/suparust/server/internal/control"
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // controlPath is the prefix of the control API.
@@ -23,17 +27,40 @@ const minControlToken = 16
 // validateControl refuses what would let others control the server.
 func (c *Config) validateControl() error {
 	switch {
-	case c.Control && !c.onLoopback():
-		return errors.New("SUPARUST_CONTROL lets who has its token move the clock and be anyone: set SUPARUST_BIND_ADDR to 127.0.0.1 " +
-			"and SUPARUST_PUBLIC_URL to an address of this machine, or take the setting away")
+	case !c.Control && c.ControlAddr != "":
+		return errors.New("SUPARUST_CONTROL_ADDR says where the control API listens, which is off: set SUPARUST_CONTROL=true, or take the address away")
+	case !c.Control:
+		return nil
 	case c.ControlToken != "" && len(c.ControlToken) < minControlToken:
 		return fmt.Errorf("SUPARUST_CONTROL_TOKEN has %d characters: it needs at least %d; without one the server makes its own", len(c.ControlToken), minControlToken)
+	case c.ControlAddr == "" && !c.onLoopback():
+		return errors.New("SUPARUST_CONTROL lets who has its token move the clock and be anyone: set SUPARUST_BIND_ADDR to 127.0.0.1 " +
+			"and SUPARUST_PUBLIC_URL to an address of this machine, give it a port of its own with SUPARUST_CONTROL_ADDR, or take the setting away")
+	case c.ControlAddr == "":
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.ControlAddr)
+	if err != nil || !isAddress(host) {
+		return fmt.Errorf("SUPARUST_CONTROL_ADDR is %q: it is an IP address and a port, such as 127.0.0.1:3001", c.ControlAddr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n != 0 && int(n) == c.Port {
+		return fmt.Errorf("the port %s of SUPARUST_CONTROL_ADDR is that of the APIs or outside of 0 to 65535: choose another", port)
+	}
+	if !loopbackHost(host) && c.ControlToken == "" {
+		return fmt.Errorf("SUPARUST_CONTROL_ADDR=%s lets other machines ask, who can be anyone and read everything with the control API's token: choose one that nobody can guess and set it as SUPARUST_CONTROL_TOKEN, or listen on 127.0.0.1", c.ControlAddr)
 	}
 	return nil
 }
 
-// withControl puts the control API, where it is on, and the faults that it
-// plans around the dialects.
+// controlAnywhere tells that machines other than this one reach the control
+// API.
+func (c *Config) controlAnywhere() bool {
+	host, _, err := net.SplitHostPort(c.ControlAddr)
+	return err == nil && !loopbackHost(host)
+}
+
+// withControl puts the control API, where it is on and has no port of its own,
+// and the faults that it plans around the dialects.
 func (s *Server) withControl(next http.Handler) http.Handler {
 	faulty := s.faults.Wrap(next)
 	if !s.cfg.Control {
@@ -42,12 +69,19 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	if s.cfg.ControlToken == "" {
 		s.cfg.ControlToken = rand.Text()
 	}
-	s.branches = newBranches(s)
+	s.branches, s.snapshots = newBranches(s), &snapshots{s: s}
 	s.control = control.New(control.Config{
-		Token: s.cfg.ControlToken, Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults,
-		Instance: s.instance, Disconnect: s.Disconnect, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
-		Branches: s.branches, Snapshots: snapshots{s},
+		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults,
+		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
+		Disconnect: func(ctx context.Context) (int, error) {
+			n, err := s.Disconnect(ctx)
+			return n, asControl(err)
+		},
+		Branches: s.branches, Snapshots: s.snapshots,
 	})
+	if s.cfg.ControlAddr != "" {
+		return faulty
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isUnder(r, controlPath) {
 			s.control.ServeHTTP(w, below(r, controlPath))
@@ -57,10 +91,43 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	})
 }
 
+// serveControl answers the control API on a port of its own, where one is
+// configured.
+func (s *Server) serveControl(ctx context.Context) error {
+	if s.cfg.ControlAddr == "" {
+		return nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.cfg.ControlAddr)
+	if err != nil {
+		return fmt.Errorf("listen for the control API: %w; choose another address with SUPARUST_CONTROL_ADDR", err)
+	}
+	s.controlURL = "http://" + reachable(l.Addr().(*net.TCPAddr))
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isUnder(r, controlPath) {
+			http.Error(w, "the control API is below "+controlPath, http.StatusNotFound)
+			return
+		}
+		s.control.ServeHTTP(w, below(r, controlPath))
+	})
+	s.controlHTTP = &http.Server{Handler: httpx.Patient(handler, s.patience), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug)}
+	httpx.CloseUnused(s.controlHTTP)
+	s.serving.Go(func() {
+		if err := s.controlHTTP.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("serve the control API: %w", err))
+		}
+	})
+	return nil
+}
+
 // ControlURL is where the control API is, "" when it is off.
 func (s *Server) ControlURL() string {
-	if !s.cfg.Control {
+	switch {
+	case !s.cfg.Control:
 		return ""
+	case s.cfg.ControlAddr != "":
+		return s.controlURL + controlPath
 	}
 	return s.url + controlPath
 }
@@ -69,11 +136,19 @@ func (s *Server) ControlURL() string {
 // Bearer; there is one when the server has started with the API on.
 func (s *Server) ControlToken() string { return s.cfg.ControlToken }
 
+// ControlAccess is how the control API is reached, nil when it is off.
+func (s *Server) ControlAccess() *ControlAccess {
+	if !s.cfg.Control {
+		return nil
+	}
+	return &ControlAccess{URL: s.ControlURL(), Token: s.cfg.ControlToken}
+}
+
 // instance is what a client needs to use the server.
 func (s *Server) instance() (control.Instance, error) {
 	k := s.Keys()
 	i := control.Instance{URL: s.url, AnonKey: k.AnonKey, ServiceRoleKey: k.ServiceRoleKey, PublishableKey: k.PublishableKey, SecretKey: k.SecretKey,
-		JWTSecret: k.JWTSecret, DatabaseURL: s.dataURL}
+		JWTSecret: k.JWTSecret, DatabaseURL: s.dataURL, Resets: s.Resets()}
 	if !s.cfg.Mail.Disabled {
 		var err error
 		if i.MailURL, err = s.MailURL(); err != nil {
@@ -93,11 +168,15 @@ func (s *Server) Fault(f Fault) error { return s.faults.Add(f) }
 // ClearFaults forgets the faults that were planned.
 func (s *Server) ClearFaults() { s.faults.Clear() }
 
+// errForeignConnections is the answer to who would end those of an external
+// database.
+var errForeignConnections = errors.New("the database is not the server's own: its connections may be other people's")
+
 // Disconnect ends every connection to the database, the server's own among
 // them, and returns how many there were: as a restart of PostgreSQL does.
 func (s *Server) Disconnect(ctx context.Context) (n int, err error) {
 	if s.Cluster() == nil {
-		return 0, errors.New("the database is not the server's own: its connections may be other people's")
+		return 0, errForeignConnections
 	}
 	c, err := pgx.Connect(ctx, s.dataURL)
 	if err != nil {

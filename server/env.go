@@ -74,6 +74,9 @@ func (c *Config) FromEnv(lookup func(name string) (string, bool), note func(Note
 	if len(faults) > 0 {
 		return errors.Join(faults...)
 	}
+	if c.keepNothing {
+		c.transient()
+	}
 	c.asGoTrue(lookup)
 	warnUnread(lookup, note, names, read)
 	return nil

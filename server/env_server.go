@@ -21,11 +21,15 @@ var serverSettings = []Setting{
 			c.PublicURL = strings.TrimSuffix(strings.TrimSuffix(v, "/"), "/auth/v1")
 			return nil
 		}},
-	{Name: "SUPARUST_CONTROL", Default: "false", Help: "Answer, below /_suparust/v1, what only tests ask for: see docs/control.md. Only on loopback.",
+	{Name: "SUPARUST_CONTROL", Default: "false", Help: "Answer, below /_suparust/v1, what only tests ask for: see docs/control.md. Only on loopback, or with SUPARUST_CONTROL_ADDR.",
 		set: boolSetting(func(c *Config) *bool { return &c.Control })},
 	{Name: "SUPARUST_CONTROL_TOKEN", Default: "made at each start", Help: "What requests to the control API bring as Authorization: Bearer; `suparust status` shows it. At least 16 characters.",
 		set: func(c *Config, v string) error { c.ControlToken = v; return nil }},
-	{Name: "SUPARUST_SQL_CLOCK", Default: "false", Help: "Have now() of SQL go by the clock that tests move: see docs/testing.md. Only for databases that end with the server, as of `suparust exec`.",
+	{Name: "SUPARUST_CONTROL_ADDR", Default: "that of the APIs", Help: "IP address and port of the control API alone, such as 127.0.0.1:3001, where the APIs are for others, too. Beyond loopback only with SUPARUST_CONTROL_TOKEN.",
+		set: func(c *Config, v string) error { c.ControlAddr = v; return nil }},
+	{Name: "SUPARUST_EPHEMERAL", Default: "false", Help: "Keep nothing: the database and the files end with the server, whatever SUPARUST_DB_DATA_DIR and SUPARUST_STORAGE_ROOT say.",
+		set: boolSetting(func(c *Config) *bool { return &c.keepNothing })},
+	{Name: "SUPARUST_SQL_CLOCK", Default: "false", Help: "Have now() of SQL go by the clock that tests move: see docs/testing.md. Only for databases that end with the server, as of `suparust exec` and `suparust start --ephemeral`.",
 		set: boolSetting(func(c *Config) *bool { return &c.SQLClock })},
 	{Name: "SUPARUST_QUICKSTART", Default: "true without a project", Help: "Give a fresh database the view public.users and open storage policies.",
 		set: boolSetting(func(c *Config) *bool { return &c.Quickstart })},
@@ -41,10 +45,13 @@ func addressSetting(field func(*Config) *string) func(*Config, string) error {
 		case "!6", "*6":
 			v = "::"
 		}
-		if net.ParseIP(v) == nil && v != "localhost" {
+		if !isAddress(v) {
 			return fmt.Errorf("%q is no IP address", v)
 		}
 		*field(c) = v
 		return nil
 	}
 }
+
+// isAddress tells what a server can listen on.
+func isAddress(host string) bool { return net.ParseIP(host) != nil || host == "localhost" }

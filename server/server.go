@@ -50,12 +50,16 @@ type Server struct {
 	storage  *storage.Handler
 	clock    *Clock
 	faults   control.Faults
-	control  *control.Handler // nil where it is off, and branches too
+	control  *control.Handler // nil where it is off, and what follows too
 	branches *branches
-	cleanup  func()
-	serving  sync.WaitGroup
-	failed   chan error
-	patience time.Duration // with clients; see clientPatience
+
+	snapshots   *snapshots
+	controlHTTP *http.Server // nil where it is on the APIs' port
+	controlURL  string
+	cleanup     func()
+	serving     sync.WaitGroup
+	failed      chan error
+	patience    time.Duration // with clients; see clientPatience
 
 	keysMu sync.Mutex
 	keys   Keys
@@ -167,6 +171,9 @@ func (s *Server) start(ctx context.Context) error {
 			s.fail(fmt.Errorf("serve the API: %w", err))
 		}
 	})
+	if err := s.serveControl(ctx); err != nil {
+		return err
+	}
 	if err := s.serveAdmin(ctx); err != nil {
 		return err
 	}
@@ -256,8 +263,13 @@ func (s *Server) stop(ctx context.Context) error {
 	} else if s.listener != nil {
 		_ = s.listener.Close() // nobody was told of it
 	}
+	if s.controlHTTP != nil {
+		if err := s.controlHTTP.Shutdown(ctx); err != nil {
+			_ = s.controlHTTP.Close() // cuts who still asks
+		}
+	}
 	if s.branches != nil {
-		errs = append(errs, s.branches.close())
+		errs = append(errs, s.branches.close(), s.snapshots.close())
 	}
 	s.cutOff()
 	s.settling.Wait()

@@ -141,7 +141,7 @@ func TestBranches(t *testing.T) {
 	c.Post(t, "/branches/none/renew", `{}`).WantStatus(t, 404)
 	c.Post(t, "/restore", `{"name":"one"}`).WantStatus(t, 404)
 	c.Post(t, "/snapshot", `{"name":"../x"}`).WantStatus(t, 400)
-	c.Post(t, "/snapshot", `{}`).WantStatus(t, 400)
+	c.Post(t, "/restore", `{}`).WantStatus(t, 400)
 	for _, body := range []string{`{"from":"nowhere"}`, `{"snapshot":"one"}`, `{"from":"current","snapshot":"one"}`, `{"lease":"soon"}`, `{"lease":"-1s"}`, `{"lease":"25h"}`, `{"hold":true,"lease":"1m"}`, `[]`} {
 		d.check("POST", "/branches", c.Post(t, "/branches", body).WantStatus(t, 400))
 	}

@@ -44,13 +44,7 @@ func (s *Server) ClientWithClaims(tb testing.TB, claims map[string]any) *Client 
 // Token signs a token of these claims as ClientWithClaims does.
 func (s *Server) Token(tb testing.TB, claims map[string]any) string {
 	tb.Helper()
-	now := time.Now()
-	switch {
-	case s.Clock != nil:
-		now = s.Clock.Now()
-	case s.now != nil:
-		now = s.now()
-	}
+	now := s.now(tb)
 	all := jwt.MapClaims{"role": "authenticated", "aud": "authenticated", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(all, claims)
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, all).SignedString([]byte(s.JWTSecret))

@@ -1,6 +1,7 @@
 package suparusttest
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -12,14 +13,26 @@ import (
 // other languages use: its paths are those of docs/control.md.
 func (s *Server) Control(tb testing.TB) *Client {
 	tb.Helper()
-	if s.srv == nil || s.srv.ControlURL() == "" {
-		tb.Fatal("suparusttest: the server has no control API: it runs elsewhere, or WithConfig turned Config.Control off or made it listen beyond loopback")
+	api := s.control(tb)
+	return &Client{HTTP: api.HTTP, URL: api.URL, Header: http.Header{"Authorization": {"Bearer " + api.Token}}}
+}
+
+// controlPatience bounds a request to the control API.
+const controlPatience = 2 * time.Minute
+
+// control is how the control API is reached.
+func (s *Server) control(tb testing.TB) *server.ControlAccess {
+	tb.Helper()
+	api := s.powers.access()
+	switch {
+	case api == nil && s.srv == nil:
+		tb.Fatalf("suparusttest: %v", errNoControl)
+	case api == nil:
+		tb.Fatalf("suparusttest: the server has no control API: WithConfig turned Config.Control off, or made it listen beyond loopback without a Config.ControlAddr")
 	}
-	return &Client{
-		HTTP:   &http.Client{Transport: s.http, Timeout: 2 * time.Minute},
-		URL:    s.srv.ControlURL(),
-		Header: http.Header{"Authorization": {"Bearer " + s.srv.ControlToken()}},
-	}
+	with := *api
+	with.HTTP = &http.Client{Transport: s.http, Timeout: controlPatience}
+	return &with
 }
 
 // Fault is what requests are made to meet on purpose. The zero Times is one
@@ -37,31 +50,26 @@ type Fault = server.Fault
 // connection ends before the answer.
 func (s *Server) Fault(tb testing.TB, f Fault) {
 	tb.Helper()
-	if err := s.here(tb).Fault(f); err != nil {
-		tb.Fatalf("suparusttest: %v", err)
-	}
+	s.do(tb, func(ctx context.Context) error { return s.powers.fault(ctx, f) })
 }
 
 // ClearFaults forgets the faults that no request has met yet.
 func (s *Server) ClearFaults(tb testing.TB) {
 	tb.Helper()
-	s.here(tb).ClearFaults()
+	s.do(tb, s.powers.clearFaults)
 }
 
 // Disconnect ends every connection to the database, as a restart of PostgreSQL
 // does: those of the server, of the test's pool and of whoever else has one.
 func (s *Server) Disconnect(tb testing.TB) {
 	tb.Helper()
-	if _, err := s.here(tb).Disconnect(tb.Context()); err != nil {
-		tb.Fatalf("suparusttest: %v", err)
-	}
+	s.do(tb, s.powers.disconnect)
 }
 
-// here is the server of this process.
-func (s *Server) here(tb testing.TB) *server.Server {
+// do has tb fail at once where the server cannot do what is asked of it.
+func (s *Server) do(tb testing.TB, what func(context.Context) error) {
 	tb.Helper()
-	if s.srv == nil {
-		tb.Fatal("suparusttest: the server runs elsewhere: its control API does what this does here")
+	if err := what(tb.Context()); err != nil {
+		tb.Fatalf("suparusttest: %v", err)
 	}
-	return s.srv
 }

@@ -69,10 +69,15 @@ func (s *Server) Exec(tb testing.TB, sql string, args ...any) {
 }
 
 // Environ is the environment that clients of other languages find the server
-// with, as NAME=value.
+// with, as NAME=value. Where there is a control API, its address and token are
+// in it.
 func (s *Server) Environ() []string {
-	return server.ClientEnviron(s.URL, s.DatabaseURL, server.Keys{
+	env := server.ClientEnviron(s.URL, s.DatabaseURL, server.Keys{
 		JWTSecret: s.JWTSecret, AnonKey: s.AnonKey, ServiceRoleKey: s.ServiceKey,
 		PublishableKey: s.PublishableKey, SecretKey: s.SecretKey,
 	})
+	if api := s.powers.access(); api != nil {
+		env = append(env, api.Environ()...)
+	}
+	return env
 }

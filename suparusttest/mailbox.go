@@ -17,7 +17,13 @@ type Message = server.Message
 
 // Mailbox holds every message that the server has sent, mails and text
 // messages alike. What a request sends is there when its answer is.
-type Mailbox struct{ box *server.Mailbox }
+//
+// Of a server that runs elsewhere messages come without their raw form and
+// without attachments: MailURL has both.
+type Mailbox struct {
+	of powers
+	tb testing.TB // of Start or Attach: it fails where the server does not answer
+}
 
 // mailPatience is how long Wait waits.
 const mailPatience = 10 * time.Second
@@ -35,30 +41,49 @@ func (m *Mailbox) WaitFor(tb testing.TB, to string, match func(Message) bool) Me
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), mailPatience)
 	defer cancel()
-	address := recipient(to)
-	found, err := m.box.WaitSelect(ctx, func(x *Message) bool { return x.IsTo(address) && match(*x) })
+	found, err := m.of.awaitMessage(ctx, server.MailFilter{To: recipient(to)}, match)
 	switch {
 	case err == nil:
-		return found[0]
+		return found
 	case errors.Is(tb.Context().Err(), context.Canceled):
 		tb.Fatalf("suparusttest: the test ended before a message came to %s", to)
-	default:
+	case ctx.Err() != nil:
 		tb.Fatalf("suparusttest: no such message came to %s within %s; there are: %s", to, mailPatience, m.describe())
+	default:
+		tb.Fatalf("suparusttest: the mailbox: %v", err)
 	}
 	return Message{}
 }
 
 // To returns the messages to an address or a phone number, newest first.
-func (m *Mailbox) To(to string) []Message { return m.box.List(server.MailFilter{To: recipient(to)}) }
+func (m *Mailbox) To(to string) []Message {
+	m.tb.Helper()
+	return m.List(server.MailFilter{To: recipient(to)})
+}
 
 // All returns every message, newest first.
-func (m *Mailbox) All() []Message { return m.box.List(server.MailFilter{}) }
+func (m *Mailbox) All() []Message {
+	m.tb.Helper()
+	return m.List(server.MailFilter{})
+}
 
 // List returns the messages that f chooses, newest first.
-func (m *Mailbox) List(f server.MailFilter) []Message { return m.box.List(f) }
+func (m *Mailbox) List(f server.MailFilter) []Message {
+	m.tb.Helper()
+	list, err := m.of.messages(context.Background(), f)
+	if err != nil {
+		m.tb.Fatalf("suparusttest: the mailbox: %v", err)
+	}
+	return list
+}
 
 // Clear removes every message.
-func (m *Mailbox) Clear() { m.box.Delete() }
+func (m *Mailbox) Clear() {
+	m.tb.Helper()
+	if err := m.of.clearMessages(context.Background()); err != nil {
+		m.tb.Fatalf("suparusttest: the mailbox: %v", err)
+	}
+}
 
 // describe lists messages for a test that missed one.
 func (m *Mailbox) describe() string {
@@ -90,10 +115,7 @@ func recipient(to string) string {
 // call, and closed with the server.
 func (s *Server) MailURL(tb testing.TB) string {
 	tb.Helper()
-	if s.srv == nil {
-		tb.Fatal("suparusttest: the server runs elsewhere, and its mailbox with it")
-	}
-	url, err := s.srv.MailURL()
+	url, err := s.powers.mailURL(tb.Context())
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}

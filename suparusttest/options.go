@@ -1,6 +1,7 @@
 package suparusttest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -24,6 +25,7 @@ type options struct {
 	database   string
 	shared     bool
 	level      slog.Level
+	control    *server.ControlAccess // of Attach
 	configure  []func(*server.Config)
 }
 
@@ -146,6 +148,9 @@ func WithConfig(f func(*server.Config)) Option {
 // config is the configuration of one test's server.
 func (o *options) config(log *slog.Logger) (server.Config, error) {
 	cfg := server.DefaultConfig()
+	if o.control != nil {
+		return cfg, errors.New("WithControl names a server that runs, for Attach: leave it out of Start, whose server has a control API of its own")
+	}
 	root := o.projectDir
 	if root == "" && !o.noProject {
 		wd, err := os.Getwd()
@@ -189,7 +194,7 @@ func (o *options) config(log *slog.Logger) (server.Config, error) {
 	for _, f := range o.configure {
 		f(&cfg)
 	}
-	if cfg.BindAddr != "127.0.0.1" || cfg.PublicURL != "" {
+	if (cfg.BindAddr != "127.0.0.1" || cfg.PublicURL != "") && cfg.ControlAddr == "" {
 		cfg.Control = false // it is reached from elsewhere
 	}
 	if o := &cfg.Auth.OAuth; o.Fake == "" && cfg.BindAddr == "127.0.0.1" && cfg.PublicURL == "" {

@@ -27,10 +27,10 @@ func rows(tb testing.TB, c *suparusttest.Client, path string) string {
 	return string(c.Get(tb, path).WantStatus(tb, http.StatusOK).Body)
 }
 
-func want(tb testing.TB, what, got, want string) {
+func want[T comparable](tb testing.TB, what string, got, want T) {
 	tb.Helper()
 	if got != want {
-		tb.Errorf("%s: got %s, want %s", what, got, want)
+		tb.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
 

@@ -4,23 +4,15 @@ import (
 	"context"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/suparust/suparust/server"
 )
 
 // Snapshot is the database and the files of a server at one instant. It holds
 // everything that the database holds, users and sessions among it, and the
 // bytes of stored objects; it does not hold mails and the clock.
-type Snapshot struct{ of *server.Snapshot }
-
-// whole is the server when its PostgreSQL is its own; else tb fails.
-func (s *Server) whole(tb testing.TB) *server.Server {
-	tb.Helper()
-	if s.drop != nil {
-		tb.Fatalf("suparusttest: the test shares its PostgreSQL with others, and only a whole one can be saved, restored and reset: leave out WithSharedCluster")
-	}
-	return s.here(tb)
+type Snapshot struct {
+	of   *server.Snapshot // nil when the server runs elsewhere
+	name string           // "" when it has none, in this process
 }
 
 // Snapshot saves the database and the files as they are, for Restore. Nobody's
@@ -29,7 +21,7 @@ func (s *Server) Snapshot(tb testing.TB) *Snapshot {
 	tb.Helper()
 	n := s.save(tb, "")
 	tb.Cleanup(func() {
-		if err := n.of.Remove(); err != nil {
+		if err := s.powers.remove(context.Background(), n); err != nil {
 			tb.Errorf("suparusttest: remove a snapshot: %v", err)
 		}
 	})
@@ -49,24 +41,24 @@ func (s *Server) SaveSnapshot(tb testing.TB, name string) *Snapshot {
 
 func (s *Server) save(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	n, err := s.whole(tb).Snapshot(tb.Context(), name)
+	n, restarted, err := s.powers.save(tb.Context(), name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
-	if n.Restarted() {
+	if restarted {
 		s.renewPool()
 	}
-	return &Snapshot{n}
+	return n
 }
 
 // NamedSnapshot finds a snapshot that was saved under a name, by whomever.
 func (s *Server) NamedSnapshot(tb testing.TB, name string) *Snapshot {
 	tb.Helper()
-	n, err := s.whole(tb).OpenSnapshot(name)
+	n, err := s.powers.find(tb.Context(), name)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
-	return &Snapshot{n}
+	return n
 }
 
 // Restore brings the database and the files back to a snapshot. The server
@@ -75,26 +67,34 @@ func (s *Server) NamedSnapshot(tb testing.TB, name string) *Snapshot {
 // are.
 func (s *Server) Restore(tb testing.TB, n *Snapshot) {
 	tb.Helper()
-	s.replace(tb, func(ctx context.Context) error { return s.srv.RestoreSnapshot(ctx, n.of) })
+	s.replace(tb, func(ctx context.Context) error { return s.powers.restore(ctx, n) })
 }
 
-// Reset brings the server back to what it was when Start returned: the database
-// and the files with what WithSQL and WithFixtures have put there, no mails,
-// the clock of that time. It costs what a Start costs, and Start costs no more
-// for it.
+// Reset brings the server back to what it was when Start or Attach returned: the
+// database and the files with what WithSQL and WithFixtures have put there, no
+// mails, the clock of that time. It costs what a Start costs, and Start costs no
+// more for it. A server that keeps its data cannot be reset.
 func (s *Server) Reset(tb testing.TB) {
 	tb.Helper()
-	s.replace(tb, func(ctx context.Context) error { return s.srv.Reset(ctx) })
+	s.replace(tb, s.powers.reset)
 }
 
-// mark notes what Reset goes back to.
-func (s *Server) mark(tb testing.TB) {
+// prepare puts there what the options ask for, and notes that Reset goes back to
+// it.
+func (s *Server) prepare(tb testing.TB, o *options) {
 	tb.Helper()
+	for _, sql := range o.sql {
+		s.Exec(tb, sql)
+	}
+	s.load(tb, o.fixtures)
+	if len(o.sql)+len(o.fixtures) == 0 {
+		return
+	}
+	resets, err := s.powers.resets(tb.Context())
 	restarted := false
-	err := s.Pool(tb).AcquireFunc(tb.Context(), func(c *pgxpool.Conn) (err error) {
-		restarted, err = s.srv.Mark(tb.Context(), c.Conn())
-		return err
-	})
+	if err == nil && resets {
+		restarted, err = s.powers.mark(tb.Context(), s.Pool(tb))
+	}
 	if err != nil {
 		tb.Fatalf("suparusttest: note what Reset goes back to: %v", err)
 	}
@@ -103,9 +103,9 @@ func (s *Server) mark(tb testing.TB) {
 	}
 }
 
+// replace puts another state into the place of the server's.
 func (s *Server) replace(tb testing.TB, how func(context.Context) error) {
 	tb.Helper()
-	s.whole(tb)
 	err := how(tb.Context())
 	s.renewPool()
 	if err != nil {

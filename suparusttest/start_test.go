@@ -12,8 +12,11 @@ import (
 const childEnv = "SUPARUST_FIXTURE_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "without Main" {
+	switch os.Getenv(childEnv) {
+	case "without Main":
 		os.Exit(m.Run())
+	case "serve":
+		os.Exit(serveAlone())
 	}
 	var opts []suparusttest.Option
 	if os.Getenv(childEnv) == "defaults" {

@@ -52,16 +52,16 @@ type Server struct {
 	PublishableKey, SecretKey string
 	// JWTSecret is what tokens are signed with (HS256).
 	JWTSecret string
-	// Clock is what tokens, codes, sessions and limits are judged by; nil when
-	// the server runs elsewhere. The database has a clock of its own, unless
-	// WithSQLClock lets it follow.
-	Clock *server.Clock
+	// Clock is what tokens, codes, sessions and limits are judged by. The database
+	// has a clock of its own, unless WithSQLClock lets it follow.
+	Clock *Clock
 	// DatabaseURL connects as the role postgres.
 	DatabaseURL string
 	// Mail holds every message the server has sent.
 	Mail *Mailbox
 
-	srv *server.Server // nil when it runs elsewhere
+	powers powers
+	srv    *server.Server // nil when it runs elsewhere
 	// requests are the last ones; nil when the server runs elsewhere
 	requests *requests
 	log      *logTail
@@ -71,8 +71,8 @@ type Server struct {
 	http     *http.Transport // of every client, closed at the end
 	// loaded are the rows of the fixtures that were loaded
 	loaded *fixtures.Loaded
-	now    func() time.Time
-	drop   func() error // its database; nil without WithSharedCluster
+	clock  func() time.Time // WithClock's, for a server whose own cannot be asked
+	drop   func() error     // its database; nil without WithSharedCluster
 }
 
 // Start starts a server for tb and returns when it answers. It never returns
@@ -99,15 +99,17 @@ func Start(tb testing.TB, opts ...Option) *Server {
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
-	tb.Cleanup(func() { s.stop(tb) })
-	for _, sql := range o.sql {
-		s.Exec(tb, sql)
-	}
-	s.load(tb, o.fixtures)
-	if len(o.sql)+len(o.fixtures) > 0 && s.srv.Resets() {
-		s.mark(tb)
-	}
+	s.begin(tb, o)
 	return s
+}
+
+// begin makes the parts of a handle that act by its powers, and does what the
+// options ask for.
+func (s *Server) begin(tb testing.TB, o *options) {
+	tb.Helper()
+	s.Clock, s.Mail = &Clock{s.powers, tb}, &Mailbox{s.powers, tb}
+	tb.Cleanup(func() { s.stop(tb) })
+	s.prepare(tb, o)
 }
 
 func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
@@ -142,7 +144,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
-		DatabaseURL: srv.DatabaseURL(), Mail: &Mailbox{srv.Mail()}, srv: srv, requests: last, log: log, Clock: srv.Clock(), now: srv.Clock().Now,
+		DatabaseURL: srv.DatabaseURL(), powers: here{srv, drop != nil}, srv: srv, requests: last, log: log,
 		http: &http.Transport{MaxIdleConnsPerHost: 64}, drop: drop,
 	}, nil
 }

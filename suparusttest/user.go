@@ -147,11 +147,7 @@ func (s *Server) enroll(tb testing.TB, u *User) *User {
 // TOTP is the code that the user's authenticator app shows now.
 func (s *Server) TOTP(tb testing.TB, u *User) string {
 	tb.Helper()
-	now := time.Now
-	if s.Clock != nil {
-		now = s.Clock.Now
-	}
-	code, err := server.TOTP(u.TOTPSecret, now())
+	code, err := server.TOTP(u.TOTPSecret, s.now(tb))
 	if err != nil {
 		tb.Fatalf("suparusttest: %s has no authenticator app (UserTOTP gives one): %v", u.Email, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -92,6 +93,9 @@ func (h *Handler) createBranch(w http.ResponseWriter, r *http.Request) error {
 	if b.From != "" && b.From != "project" && b.From != "current" || b.From != "" && b.Snapshot != "" {
 		return fault{`a branch begins from "project", from "current", or with the name of a snapshot`}
 	}
+	if h.cfg.Anywhere && !fromLoopback(r) {
+		return fault{"a branch is a server on free ports of loopback of this machine, which nobody else reaches: make it from here, or start another server there"}
+	}
 	branch, err := h.cfg.Branches.Create(r.Context(), BranchRequest{From: b.From, Snapshot: b.Snapshot, Lease: lease, SQLClock: b.SQLClock})
 	if err != nil {
 		return refused(err)
@@ -100,6 +104,13 @@ func (h *Handler) createBranch(w http.ResponseWriter, r *http.Request) error {
 		return httpx.WriteJSON(w, http.StatusCreated, branch)
 	}
 	return h.hold(w, r, branch)
+}
+
+// fromLoopback tells that a request comes from this machine.
+func fromLoopback(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
 }
 
 // hold answers with a line that describes the branch, and ends the branch when

@@ -38,14 +38,19 @@ type Instance struct {
 	JWTSecret      string `json:"jwt_secret"`
 	DatabaseURL    string `json:"database_url"`
 	MailURL        string `json:"mail_url,omitempty"`
+	// Resets tells that the server can be brought back to what it was.
+	Resets bool `json:"resets"`
 }
 
 // Config of a Handler; all of it is required.
 type Config struct {
 	// Token is what requests bring as Authorization: Bearer.
 	Token string
-	Clock Clock
-	Mail  *mail.Box
+	// Anywhere answers requests that name the machine in any way: the API
+	// listens where others reach it.
+	Anywhere bool
+	Clock    Clock
+	Mail     *mail.Box
 	// Faults are those that requests are made to meet.
 	Faults *Faults
 	// Instance describes the server.
@@ -87,7 +92,7 @@ func New(c Config) *Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusNotFound, r.Method+" "+r.URL.Path+" is none of the control API's operations: GET /openapi.json lists them")
 	})
-	h.inner = fromHere(h.authorized(mux))
+	h.inner = h.fromHere(h.authorized(mux))
 	return h
 }
 
@@ -111,6 +116,7 @@ func (h *Handler) routes() []route {
 		{"POST", "/snapshot", own(h.saveSnapshot)},
 		{"POST", "/restore", own(h.restoreSnapshot)},
 		{"POST", "/reset", own(h.reset)},
+		{"POST", "/mark", own(h.mark)},
 		{"GET", "/branches", own(h.listBranches)},
 		{"POST", "/branches", own(h.createBranch)},
 		{"POST", "/branches/{id}/renew", own(h.renewBranch)},
@@ -133,10 +139,10 @@ func describe(w http.ResponseWriter, _ *http.Request) error {
 
 // fromHere refuses what a page of the web makes the browser of this machine
 // ask, by a name that leads to loopback or from an origin of its own.
-func fromHere(next http.Handler) http.Handler {
+func (h *Handler) fromHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
-		if u, err := url.Parse(origin); !httpx.Here(r.Host) || origin != "" && (err != nil || !httpx.Here(u.Host)) {
+		if u, err := url.Parse(origin); !h.cfg.Anywhere && !httpx.Here(r.Host) || origin != "" && (err != nil || !httpx.Here(u.Host)) {
 			writeProblem(w, http.StatusForbidden,
 				"the control API is for this machine alone: ask http://127.0.0.1 or http://localhost, not from a page of another host")
 			return
@@ -210,7 +216,7 @@ func (h *Handler) instance(w http.ResponseWriter, _ *http.Request) error {
 func (h *Handler) disconnect(w http.ResponseWriter, r *http.Request) error {
 	n, err := h.cfg.Disconnect(r.Context())
 	if err != nil {
-		return err
+		return refused(err)
 	}
 	return httpx.WriteJSON(w, http.StatusOK, map[string]int{"connections": n})
 }

@@ -52,3 +52,32 @@ func TestFromHere(t *testing.T) {
 		}
 	}
 }
+
+// TestAnywhere: where others reach the API the token alone decides, but for
+// pages of the web; a branch, which is on loopback, is for this machine.
+func TestAnywhere(t *testing.T) {
+	t.Parallel()
+	h := control.New(control.Config{Token: "the token of it", Anywhere: true, Clock: clock{}, Session: http.NotFoundHandler()})
+	for _, c := range []struct {
+		method, path, host, origin, token string
+		want                              int
+		says                              string
+	}{
+		{"GET", "/clock", "docker:3001", "", "the token of it", 200, ""},
+		{"GET", "/clock", "docker:3001", "", "another", 401, "token of its own"},
+		{"GET", "/clock", "docker:3001", "http://docker:3001", "the token of it", 403, "not from a page"},
+		{"POST", "/branches", "docker:3001", "", "the token of it", 400, "make it from here"},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil)
+		r.Host, r.RemoteAddr = c.host, "172.17.0.1:40000"
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
+		}
+	}
+}

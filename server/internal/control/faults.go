@@ -70,6 +70,9 @@ func (j faultJSON) fault() (Fault, error) {
 	return f, nil
 }
 
+// MarshalJSON writes the fault as the control API reads it.
+func (f Fault) MarshalJSON() ([]byte, error) { return json.Marshal(f.json()) }
+
 // Bounds of a fault.
 const (
 	maxFaults = 1000

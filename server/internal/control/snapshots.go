@@ -26,12 +26,16 @@ var ErrNoSnapshot = errors.New("there is no such snapshot")
 
 // Snapshots saves and brings back the state of the server.
 type Snapshots interface {
+	// Save saves it under a name or, where that is "", under one that the server
+	// makes and forgets when it ends.
 	Save(ctx context.Context, name string) (SnapshotInfo, error)
 	Restore(ctx context.Context, name string) error
 	List() ([]SnapshotInfo, error)
 	Delete(name string) error
-	// Reset brings back the state after the start.
+	// Reset brings back the state after the start, or at the last Mark.
 	Reset(ctx context.Context) error
+	// Mark makes the present state the one that Reset brings back.
+	Mark(ctx context.Context) error
 }
 
 func snapshotName(w http.ResponseWriter, r *http.Request) (string, error) {
@@ -40,9 +44,6 @@ func snapshotName(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	if err := readBody(w, r, &p, `{"name": "seeded"}`); err != nil {
 		return "", err
-	}
-	if p.Name == "" {
-		return "", fault{"name the snapshot: " + `{"name": "seeded"}`}
 	}
 	return p.Name, nil
 }
@@ -65,6 +66,9 @@ func (h *Handler) restoreSnapshot(w http.ResponseWriter, r *http.Request) error 
 	name, err := snapshotName(w, r)
 	if err != nil {
 		return err
+	}
+	if name == "" {
+		return fault{"name the snapshot: " + `{"name": "seeded"}`}
 	}
 	err = h.cfg.Snapshots.Restore(r.Context(), name)
 	if errors.Is(err, ErrNoSnapshot) {
@@ -104,6 +108,15 @@ func (h *Handler) deleteSnapshot(w http.ResponseWriter, r *http.Request) error {
 // reset is POST /reset.
 func (h *Handler) reset(w http.ResponseWriter, r *http.Request) error {
 	if err := h.cfg.Snapshots.Reset(r.Context()); err != nil {
+		return refused(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// mark is POST /mark.
+func (h *Handler) mark(w http.ResponseWriter, r *http.Request) error {
+	if err := h.cfg.Snapshots.Mark(r.Context()); err != nil {
 		return refused(err)
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -62,7 +62,8 @@ type Filter struct {
 	Tag string
 }
 
-func (f Filter) matches(m *Message) bool {
+// Matches reports whether the filter selects the message.
+func (f Filter) Matches(m *Message) bool {
 	return (f.To == "" || m.IsTo(f.To)) && (f.Tag == "" || slices.Contains(m.Tags, f.Tag))
 }
 
@@ -75,7 +76,7 @@ func (m *Message) IsTo(address string) bool {
 }
 
 // List returns the messages that f selects, newest first.
-func (b *Box) List(f Filter) []Message { return b.Select(f.matches) }
+func (b *Box) List(f Filter) []Message { return b.Select(f.Matches) }
 
 // Select returns the messages for which match is true, newest first.
 func (b *Box) Select(match func(*Message) bool) []Message {
@@ -97,7 +98,7 @@ func (b *Box) selectLocked(match func(*Message) bool) []Message {
 // Wait returns the messages that f selects, newest first, as soon as there is
 // one. It fails only when ctx ends first.
 func (b *Box) Wait(ctx context.Context, f Filter) ([]Message, error) {
-	return b.WaitSelect(ctx, f.matches)
+	return b.WaitSelect(ctx, f.Matches)
 }
 
 // WaitSelect is Select as soon as there is a message for which match is true.
