@@ -61,7 +61,7 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 	}
 	if s.disk != nil {
 		n.files = s.filesOf(n, part)
-		if n.Files, n.FileBytes, err = s.disk.LinkTo(ctx, n.files); err != nil {
+		if n.Files, n.FileBytes, err = s.disk.LinkTo(ctx, n.files, part != ""); err != nil {
 			return nil, fmt.Errorf("save the files of the snapshot: %w", err)
 		}
 	} else {
@@ -195,7 +195,7 @@ func (s *Server) markFiles(ctx context.Context) error {
 	if s.disk != nil {
 		n.files = s.disk.TempDir("baseline-" + rand.Text())
 		var err error
-		if n.Files, _, err = s.disk.LinkTo(ctx, n.files); err != nil {
+		if n.Files, _, err = s.disk.LinkTo(ctx, n.files, false); err != nil {
 			return err
 		}
 	}

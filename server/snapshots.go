@@ -59,6 +59,7 @@ const (
 	snapshotDatabase = "database"
 	snapshotFiles    = "files"
 	snapshotPart     = ".new-" // begins the name of one that is being made or removed
+	snapshotOld      = ".old-" // stands before the name of one that is just being replaced
 )
 
 // ErrNoSnapshot says that there is no snapshot of a name.
@@ -77,17 +78,6 @@ func (n *Snapshot) Remove() error {
 		err = errors.Join(err, os.RemoveAll(n.files))
 	}
 	return err
-}
-
-// removeFolder deletes a snapshot's folder such that at no time a part of one
-// has its name.
-func removeFolder(dir string) error {
-	gone, err := os.MkdirTemp(filepath.Dir(dir), snapshotPart)
-	if err != nil {
-		return err
-	}
-	err = os.Rename(dir, filepath.Join(gone, "removed"))
-	return errors.Join(err, os.RemoveAll(gone))
 }
 
 var snapshotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -134,19 +124,13 @@ func Snapshots(c Config) ([]SnapshotInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	names, err := snapshotFolders(dir)
 	if err != nil {
 		return nil, err
 	}
 	var list []SnapshotInfo
-	for _, e := range entries {
-		if checkSnapshotName(e.Name()) != nil || !e.IsDir() {
-			continue
-		}
-		info, err := readSnapshotInfo(filepath.Join(dir, e.Name()))
+	for _, name := range names {
+		info, err := readSnapshotInfo(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // somebody else's folder, or just removed
 		}
@@ -183,20 +167,45 @@ func OpenSnapshot(c Config, name string) (*Snapshot, error) {
 		return nil, err
 	}
 	folder := filepath.Join(dir, name)
-	n := &Snapshot{files: filepath.Join(folder, snapshotFiles)}
-	if n.SnapshotInfo, err = readSnapshotInfo(folder); err == nil {
-		n.pg, err = pg.OpenSnapshot(filepath.Join(folder, snapshotDatabase))
+	n, err := openFolder(folder)
+	for again := 0; again < 10 && errors.Is(err, ErrNoSnapshot); again++ {
+		if errors.Is(bringBack(folder), fs.ErrNotExist) && again > 0 {
+			break // there is none
+		}
+		n, err = openFolder(folder) // it is there again, or is just being replaced
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoSnapshot) {
+	if errors.Is(err, ErrNoSnapshot) {
 		return nil, noSnapshot(c, name, dir)
 	}
 	return n, err
 }
 
+// openFolder opens the snapshot in a folder.
+func openFolder(folder string) (*Snapshot, error) {
+	info, err := readSnapshotInfo(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoSnapshot
+	}
+	if err != nil {
+		return nil, err
+	}
+	n := &Snapshot{SnapshotInfo: info, files: filepath.Join(folder, snapshotFiles)}
+	if n.pg, err = pg.OpenSnapshot(filepath.Join(folder, snapshotDatabase)); err != nil {
+		return nil, err
+	}
+	if !n.Created.Equal(n.pg.Created()) {
+		return nil, ErrNoSnapshot // the folder is another one's by now
+	}
+	return n, nil
+}
+
 // noSnapshot says which there are.
 func noSnapshot(c Config, name, dir string) error {
 	list, err := Snapshots(c)
-	if err != nil || len(list) == 0 {
+	if err != nil {
+		return fmt.Errorf("%w of the name %s in %s", ErrNoSnapshot, name, dir)
+	}
+	if len(list) == 0 {
 		return fmt.Errorf("%w of the name %s, and none at all in %s: save one first", ErrNoSnapshot, name, dir)
 	}
 	var names []string
@@ -206,13 +215,17 @@ func noSnapshot(c Config, name, dir string) error {
 	return fmt.Errorf("%w of the name %s in %s; there are: %s", ErrNoSnapshot, name, dir, strings.Join(names, ", "))
 }
 
-// DeleteSnapshot deletes a named snapshot. Servers that started from it go on.
+// DeleteSnapshot deletes a named snapshot, also one that is damaged. Servers
+// that started from it go on.
 func DeleteSnapshot(c Config, name string) error {
-	n, err := OpenSnapshot(c, name)
+	if _, err := OpenSnapshot(c, name); errors.Is(err, ErrNoSnapshot) || checkSnapshotName(name) != nil {
+		return err
+	}
+	dir, err := c.snapshotDir()
 	if err != nil {
 		return err
 	}
-	return n.Remove()
+	return removeFolder(filepath.Join(dir, name))
 }
 
 // SnapshotExistsError says that a snapshot of a name is there already.
@@ -233,60 +246,6 @@ func (c *Config) CheckNewSnapshot(name string) error {
 		return err
 	}
 	return &SnapshotExistsError{old.SnapshotInfo}
-}
-
-// newFolder makes the folder of a named snapshot under another name.
-func (c *Config) newFolder(name string) (dir, part string, err error) {
-	if err := checkSnapshotName(name); err != nil {
-		return "", "", err
-	}
-	if dir, err = c.snapshotDir(); err != nil {
-		return "", "", err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", "", fmt.Errorf("the directory of snapshots cannot be made: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
-	}
-	sweepFolders(dir)
-	part, err = os.MkdirTemp(dir, snapshotPart)
-	return filepath.Join(dir, name), part, err
-}
-
-// abandoned is the age at which a folder without a name is nobody's any more.
-const abandonedFolder = 24 * time.Hour
-
-// sweepFolders removes what processes that died have left.
-func sweepFolders(dir string) {
-	parts, err := filepath.Glob(filepath.Join(dir, snapshotPart+"*"))
-	if err != nil {
-		return
-	}
-	for _, p := range parts {
-		if info, err := os.Stat(p); err == nil && time.Since(info.ModTime()) > abandonedFolder {
-			_ = os.RemoveAll(p) // the next one tries again
-		}
-	}
-}
-
-// seal gives a snapshot's folder its name, in the place of an older one.
-func (n *Snapshot) seal(part, dir string) error {
-	b, err := json.MarshalIndent(n.SnapshotInfo, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(part, snapshotFile), append(b, '\n'), 0o600); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(dir); err == nil {
-		if err := removeFolder(dir); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(part, dir); err != nil {
-		return err
-	}
-	n.files = filepath.Join(dir, snapshotFiles)
-	n.pg, err = pg.OpenSnapshot(filepath.Join(dir, snapshotDatabase))
-	return err
 }
 
 // describe fills in what is known of a snapshot that was taken.
@@ -336,12 +295,12 @@ func SaveSnapshot(ctx context.Context, c Config, name string) (_ *SnapshotInfo, 
 			err = errors.Join(err, os.RemoveAll(part))
 		}
 	}()
-	n := &Snapshot{}
+	n := &Snapshot{files: filepath.Join(part, snapshotFiles)}
 	n.pg, err = pg.SnapshotDataDir(ctx, c.Database.DataDir, pg.SnapshotOptions{
 		Dir: filepath.Join(part, snapshotDatabase),
 		Still: func() (err error) {
 			if c.Storage.Backend != backendS3 && c.Storage.Root != "" {
-				n.Files, n.FileBytes, err = blob.LinkObjects(ctx, c.Storage.Root, filepath.Join(part, snapshotFiles))
+				n.Files, n.FileBytes, err = blob.LinkObjects(ctx, c.Storage.Root, n.files)
 			}
 			return err
 		},

@@ -219,7 +219,7 @@ func inParallel(ctx context.Context, n int, do func(i int, buf []byte) error) er
 
 // extract writes the tree below the name as, which is "." for all that stands below none, to a new directory.
 func (s *Snapshot) extract(ctx context.Context, as, to string, owner account) (err error) {
-	src, err := unix.Open(filepath.Join(s.dir, snapshotArchive), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	src, err := unix.Open(filepath.Join(s.dir, s.archiveName()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

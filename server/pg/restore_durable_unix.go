@@ -80,7 +80,7 @@ func (s *Snapshot) writeNext(ctx context.Context, dataDir string, owner account)
 		err = os.Rename(whole, filepath.Join(dataDir, restoreNext))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, err), os.RemoveAll(part))
+		return errors.Join(fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, s.missing(err)), os.RemoveAll(part))
 	}
 	return errors.Join(os.Remove(part), syncPath(dataDir))
 }

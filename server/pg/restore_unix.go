@@ -249,7 +249,7 @@ func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
 	cl := c.ephemeral(dir, bin, acct, args)
 	err = s.write(ctx, cl.dataDir, acct, filepath.Join(dir.path, snapshotTemplate1))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", err), dir.remove())
+		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.missing(err)), dir.remove())
 	}
 	cl.config.Snapshot = s.linkTo(filepath.Join(dir.path, "origin")) // for Reset
 	srv, err := cl.launch.start(ctx)

@@ -1,6 +1,7 @@
 package pg
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 // to it or start from it, in this process or another one. Nothing ever writes into it, and nothing of it is shared with
 // a data directory: PostgreSQL writes its files in place.
 //
-//	<dir>/cluster.json   what it is, with the names of the files; written last
-//	     /cluster.data   the content of the files, one after the other
+//	<dir>/cluster.json          what it is, with the names of the files; written last
+//	     /cluster-<random>.data the content of the files, one after the other
+//
+// One that is replaced by another in the same directory is gone: the name of what it holds is its own.
 type Snapshot struct {
 	dir  string
 	info snapshotInfo
@@ -26,8 +29,8 @@ type Snapshot struct {
 
 const (
 	snapshotInfoName  = "cluster.json"
-	snapshotArchive   = "cluster.data"
-	snapshotTemplate1 = "template1" // stands before the names of files that throw-away clusters share, and is where they get their own
+	snapshotArchive   = "cluster.data" // of one that has no name of its own
+	snapshotTemplate1 = "template1"    // stands before the names of files that throw-away clusters share, and is where they get their own
 	snapshotFormat    = 1
 )
 
@@ -37,7 +40,8 @@ type snapshotInfo struct {
 	Major   int       `json:"postgres"`
 	Version string    `json:"postgres_version"`
 	Bytes   int64     `json:"bytes"`
-	Stopped bool      `json:"stopped"` // the server was, so that it is no crash that a start recovers from
+	Archive string    `json:"archive,omitempty"` // the file with the content; "" in those of before it had a name of its own
+	Stopped bool      `json:"stopped"`           // the server was, so that it is no crash that a start recovers from
 	// Links are the directories that the data directory links to, by their name in it.
 	Links map[string]string `json:"links,omitempty"`
 	Dirs  []string          `json:"dirs"` // parents before children
@@ -53,7 +57,8 @@ type archiveFile struct {
 
 // SnapshotOptions of Cluster.Snapshot.
 type SnapshotOptions struct {
-	// Dir is made and holds the snapshot; "" takes one in memory, where there is room, that ends with the process.
+	// Dir is made and holds the snapshot, which is on the disk then; "" takes one in memory, where there is room, that ends
+	// with the process.
 	Dir string
 	// Still is called while nothing can be committed, for files beside the database that are to be of the same instant.
 	Still func() error
@@ -64,6 +69,16 @@ type SnapshotOptions struct {
 
 // Dir is where the snapshot is kept.
 func (s *Snapshot) Dir() string { return s.dir }
+
+// MovedTo is the snapshot when its directory has another name.
+func (s *Snapshot) MovedTo(dir string) *Snapshot {
+	moved := *s
+	moved.dir = dir
+	return &moved
+}
+
+// archiveName is the file with the content.
+func (s *Snapshot) archiveName() string { return cmp.Or(s.info.Archive, snapshotArchive) }
 
 // Created is when it was taken.
 func (s *Snapshot) Created() time.Time { return s.info.Created }
@@ -114,7 +129,28 @@ func OpenSnapshot(dir string) (*Snapshot, error) {
 	if s.info.Format != snapshotFormat {
 		return nil, fmt.Errorf("the snapshot in %s has format %d, this release reads format %d: save it anew", dir, s.info.Format, snapshotFormat)
 	}
-	return s, nil
+	return s, s.checkArchive()
+}
+
+// checkArchive refuses a snapshot of which a part is missing: it may have been copied here.
+func (s *Snapshot) checkArchive() error {
+	name := s.archiveName()
+	if filepath.Base(name) != name {
+		return fmt.Errorf("the snapshot in %s is damaged: %q is not the name of a file", s.dir, name)
+	}
+	info, err := os.Stat(filepath.Join(s.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %s", ErrNoSnapshot, s.dir)
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range s.info.Files {
+		if f.At < 0 || f.Size < 0 || f.Size > info.Size() || f.At > info.Size()-f.Size {
+			return fmt.Errorf("the snapshot in %s is damaged: delete it and save it anew: a part of %s is missing", s.dir, name)
+		}
+	}
+	return nil
 }
 
 // seal writes what the snapshot is, when all else of it is there.
@@ -123,7 +159,11 @@ func (s *Snapshot) seal() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.dir, snapshotInfoName), append(b, '\n'), 0o600)
+	name := filepath.Join(s.dir, snapshotInfoName)
+	if err := os.WriteFile(name, append(b, '\n'), 0o600); err != nil || s.run != nil {
+		return err
+	}
+	return errors.Join(syncPath(filepath.Join(s.dir, s.archiveName())), syncPath(name), syncPath(s.dir))
 }
 
 // SnapshotVersionError says that a snapshot is of another major version than the binaries'.

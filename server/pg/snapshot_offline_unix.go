@@ -110,7 +110,7 @@ func (s *Snapshot) linkTo(dir string) *Snapshot {
 	if os.Mkdir(dir, 0o700) != nil {
 		return s
 	}
-	for _, name := range []string{snapshotArchive, snapshotInfoName} {
+	for _, name := range []string{s.archiveName(), snapshotInfoName} {
 		if err := os.Link(filepath.Join(s.dir, name), filepath.Join(dir, name)); err != nil {
 			_ = os.RemoveAll(dir) // it goes with the run directory if not now
 			return s
@@ -121,8 +121,8 @@ func (s *Snapshot) linkTo(dir string) *Snapshot {
 
 // missing explains an error that comes of a snapshot that was removed.
 func (s *Snapshot) missing(err error) error {
-	if errors.Is(err, os.ErrNotExist) && !exists(filepath.Join(s.dir, snapshotArchive)) {
-		return fmt.Errorf("%w: the one in %s was removed (%w)", ErrNoSnapshot, strings.TrimSuffix(s.dir, "/database"), err)
+	if errors.Is(err, os.ErrNotExist) && !exists(filepath.Join(s.dir, s.archiveName())) {
+		return fmt.Errorf("%w: the one in %s was removed or replaced (%w)", ErrNoSnapshot, strings.TrimSuffix(s.dir, "/database"), err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ package pg
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,7 +57,8 @@ func (c *Cluster) snapshot(ctx context.Context, o SnapshotOptions) (_ *Snapshot,
 
 // newSnapshot makes the directory of a snapshot.
 func newSnapshot(dir string, a account, bin *Binaries, dataDir string) (*Snapshot, error) {
-	s := &Snapshot{info: snapshotInfo{Format: snapshotFormat, Created: time.Now().UTC(), Major: bin.Major, Version: bin.Version}}
+	s := &Snapshot{info: snapshotInfo{Format: snapshotFormat, Created: time.Now().UTC(), Major: bin.Major, Version: bin.Version,
+		Archive: "cluster-" + strings.ToLower(rand.Text()) + ".data"}}
 	if dir != "" {
 		var err error
 		if s.dir, err = filepath.Abs(dir); err != nil {
@@ -222,7 +224,7 @@ func (s *Snapshot) copyData(ctx context.Context, dataDir string) error {
 	case unlogged:
 		return errUnlogged
 	}
-	if s.archive, err = newArchive(filepath.Join(s.dir, snapshotArchive)); err != nil {
+	if s.archive, err = newArchive(filepath.Join(s.dir, s.archiveName())); err != nil {
 		return err
 	}
 	return s.archive.add(ctx, &t)

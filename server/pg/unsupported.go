@@ -32,6 +32,8 @@ func sweep(string) {}
 
 func spreadBelow(string) {}
 
+func syncPath(string) error { return nil }
+
 func watchdogAdd(string) {}
 
 func watchdogRemove(string) {}

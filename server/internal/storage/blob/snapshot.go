@@ -80,13 +80,15 @@ func (d *Disk) holdBack(versions []string) (held bool) {
 
 // LinkTo gives every version a second name below dir, where it makes
 // objects/…, and returns how many there are and their size. Where dir is on
-// another file system they are copied. Removals must be on hold.
-func (d *Disk) LinkTo(ctx context.Context, dir string) (count int, size int64, err error) {
+// another file system they are copied. Those that are to be kept beyond the
+// store are on the disk then. Removals must be on hold.
+func (d *Disk) LinkTo(ctx context.Context, dir string, keep bool) (count int, size int64, err error) {
 	root, _, err := d.open()
 	if err != nil {
 		return 0, 0, err
 	}
-	return linkObjects(ctx, root.Name(), dir, d.cfg.Durable, nil)
+	durable := syncing{made: keep || d.cfg.Durable, linked: keep && !d.cfg.Durable}
+	return linkObjects(ctx, root.Name(), dir, durable, nil)
 }
 
 // LinkFrom is the way back: it gives the versions below dir, as LinkTo has
@@ -98,7 +100,7 @@ func (d *Disk) LinkFrom(ctx context.Context, dir string) (map[string]struct{}, e
 		return nil, err
 	}
 	versions := map[string]struct{}{}
-	_, _, err = linkObjects(ctx, dir, root.Name(), d.cfg.Durable, func(version string) { versions[version] = struct{}{} })
+	_, _, err = linkObjects(ctx, dir, root.Name(), syncing{made: d.cfg.Durable}, func(version string) { versions[version] = struct{}{} })
 	return versions, err
 }
 
@@ -142,12 +144,15 @@ func (d *Disk) Versions() ([]string, error) {
 
 // LinkObjects does what LinkTo does for a store that is not open here.
 func LinkObjects(ctx context.Context, store, dir string) (count int, size int64, err error) {
-	return linkObjects(ctx, store, dir, true, nil)
+	return linkObjects(ctx, store, dir, syncing{made: true}, nil)
 }
+
+// syncing says what is made durable: names and copies, and files that were there.
+type syncing struct{ made, linked bool }
 
 // linkObjects gives the versions below from a name below to. A directory from
 // without objects has none.
-func linkObjects(ctx context.Context, from, to string, durable bool, each func(version string)) (count int, size int64, err error) {
+func linkObjects(ctx context.Context, from, to string, durable syncing, each func(version string)) (count int, size int64, err error) {
 	shards, err := os.ReadDir(filepath.Join(from, objectsDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, 0, nil
@@ -187,20 +192,21 @@ func linkObjects(ctx context.Context, from, to string, durable bool, each func(v
 			}
 			count, size = count+1, size+n
 		}
-		if made && durable {
-			if err := syncDirectoryNamed(target); err != nil {
+		if made && durable.made {
+			if err := Sync(target); err != nil {
 				return count, size, err
 			}
 		}
 	}
-	if durable && count > 0 {
-		return count, size, syncDirectoryNamed(filepath.Join(to, objectsDir))
+	if durable.made && count > 0 {
+		return count, size, Sync(filepath.Join(to, objectsDir))
 	}
 	return count, size, nil
 }
 
-func syncDirectoryNamed(dir string) error {
-	f, err := os.Open(dir)
+// Sync makes a file, or the names in a directory, durable.
+func Sync(name string) error {
+	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
@@ -209,12 +215,15 @@ func syncDirectoryNamed(dir string) error {
 
 // linkVersion gives a file a second name, or makes a copy of it where that
 // cannot be.
-func linkVersion(from, to string, durable bool) (size int64, err error) {
+func linkVersion(from, to string, durable syncing) (size int64, err error) {
 	info, err := os.Stat(from)
 	if err != nil {
 		return 0, err
 	}
 	err = os.Link(from, to)
+	if err == nil && durable.linked {
+		return info.Size(), Sync(to)
+	}
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return info.Size(), nil
 	}
@@ -229,7 +238,7 @@ func linkVersion(from, to string, durable bool) (size int64, err error) {
 		return 0, err
 	}
 	_, err = io.Copy(tmp, src)
-	if err == nil && durable {
+	if err == nil && durable.made {
 		err = tmp.Sync()
 	}
 	if err = errors.Join(err, tmp.Close()); err == nil {
