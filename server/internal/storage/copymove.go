@@ -242,7 +242,6 @@ func moveColumns(t target, version string, owner *string) (string, []any) {
 
 // move gives the bytes their new version and then the row its new name.
 func (c *call) move(t target, version string) error {
-	ctx := c.finishing()
 	const tries = 3
 	for try := 1; ; try++ {
 		source, err := c.findAs(c.asService(), t.bucket, t.source)
@@ -252,7 +251,7 @@ func (c *call) move(t target, version string) error {
 		if source == nil {
 			return errNoSuchKey()
 		}
-		err = c.h.blobs.Copy(ctx, source.version, version)
+		err = c.h.blobs.Copy(c.ctx(), source.version, version)
 		if errors.Is(err, blob.ErrNotFound) && try < tries {
 			continue // replaced meanwhile
 		}
@@ -265,6 +264,7 @@ func (c *call) move(t target, version string) error {
 		set, args := moveColumns(t, version, c.owner())
 		args = append(args, source.version)
 		last := len(args)
+		ctx := c.finishing()
 		res, err := c.query(ctx, c.asService(), c.h.lockKey(t.toBucket, t.key, version), lockRow(t.bucket, t.source),
 			sql(`update storage.objects set `+set+` where bucket_id = $1 and name = $2 and version = $`+strconv.Itoa(last)+` returning id`, args...))
 		if err != nil {

@@ -13,7 +13,7 @@ func TestFinishing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
-		var f finishes
+		f := finishes{timeout: finishTimeout}
 		defer f.close()
 		begin := func() context.Context {
 			request, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))

@@ -68,6 +68,8 @@ type Config struct {
 	S3          S3Config
 	Now         func() time.Time // nil means time.Now
 	Logger      *slog.Logger     // nil discards
+
+	finish time.Duration // 0 means finishTimeout
 }
 
 // Handler answers the Storage API. It expects paths without the /storage/v1
@@ -133,12 +135,15 @@ func New(c Config) (*Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.finish <= 0 {
+		c.finish = finishTimeout
+	}
 	h := &Handler{
 		db: c.DB, blobs: c.Blobs, signer: c.Signer, verifier: c.Verifier,
 		limit: c.FileSizeLimit, standard: min(c.StandardLimit, c.FileSizeLimit), signLife: c.SignedUploadExpiry,
 		etags: c.ETagHeaders, sMaxAge: c.SMaxAge, fewDeletes: c.LimitDeletes, images: c.Images, renderer: render.New(c.Images.Limits), now: c.Now, log: c.Logger, keep: c.KeepOrphans,
 		uploads: c.Uploads, uploadExpiry: c.UploadExpiry, publicURL: c.PublicURL,
-		s3: c.S3.complete(),
+		s3: c.S3.complete(), finishes: finishes{timeout: c.finish},
 	}
 	if c.Connect != nil {
 		h.locks.shared = &sharedLocks{connect: c.Connect, asked: h.locks.wanted, log: c.Logger}

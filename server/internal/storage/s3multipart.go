@@ -178,9 +178,9 @@ func (c *call) storePart(number, length int64, put func(version string) (blob.In
 	if r == nil {
 		return nil, errTooLarge("object")
 	}
-	ctx := c.finishing()
 	part := &s3Part{id: uuid.NewString(), number: number}
 	info, err := put(part.id)
+	ctx := c.finishing() // from here on: the bytes take as long as there are
 	if err == nil {
 		part.size, part.etag = info.Size, info.MD5
 		if err = c.insertPart(ctx, u, part); err == nil {
