@@ -224,6 +224,13 @@ func (c *call) sendFound(o *found, expires string) error {
 		c.w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	return c.sendBytes(o, func() { c.objectHeaders(h, o, expires) })
+}
+
+// sendBytes answers with the bytes of o, or with the part of them that the
+// request asks for; headers sets those of the object.
+func (c *call) sendBytes(o *found, headers func()) error {
+	h, size := c.w.Header(), o.meta.size
 	part, partial, err := c.wantedRange(o)
 	if err != nil {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
@@ -238,7 +245,7 @@ func (c *call) sendFound(o *found, expires string) error {
 		return err
 	}
 	defer f.Close()
-	c.objectHeaders(h, o, expires)
+	headers()
 	status, body := http.StatusOK, io.Reader(f)
 	if partial {
 		status = http.StatusPartialContent

@@ -3,15 +3,11 @@ package storage
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/textproto"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
 func (c *call) s3PutObject() error {
@@ -112,58 +108,18 @@ func (c *call) s3GetObject() error {
 	if err != nil {
 		return err
 	}
-	const tries = 3
-	for try := 1; ; try++ {
-		o, err := c.s3Find()
-		if err != nil {
+	return c.sendWith(c.s3Find, func(o *found) error {
+		if done, err := c.s3Conditions(o); done || err != nil {
 			return err
 		}
-		err = c.s3Send(o, override)
-		if !errors.Is(err, blob.ErrNotFound) {
-			return err
-		}
-		if try == tries { // not replaced between the row and the bytes: they are gone
-			return withCause(errGone(), err)
-		}
-	}
-}
-
-func (c *call) s3Send(o *found, override http.Header) error {
-	h := c.w.Header()
-	if done, err := c.s3Conditions(o); done || err != nil {
-		return err
-	}
-	part, partial, err := c.wantedRange(o)
-	if err != nil {
-		h.Set("Content-Range", fmt.Sprintf("bytes */%d", o.meta.size))
-		return err
-	}
-	length := int64(blob.ToEnd)
-	if partial {
-		length = part.length()
-	}
-	f, err := c.h.blobs.Open(c.ctx(), o.version, part.first, length)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	c.s3Headers(h, o)
-	for name, values := range override {
-		h[name] = values
-	}
-	status, size, body := http.StatusOK, o.meta.size, io.Reader(f)
-	if partial {
-		status = http.StatusPartialContent
-		h.Set("Content-Range", part.contentRange(size))
-		size = part.length()
-	}
-	if size >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(size, 10))
-		body = io.LimitReader(f, size)
-	}
-	c.w.WriteHeader(status)
-	_, _ = io.Copy(c.w, body) // an error is the client's going away; a length unfulfilled tells it of another
-	return nil
+		return c.sendBytes(o, func() {
+			h := c.w.Header()
+			c.s3Headers(h, o)
+			for name, values := range override {
+				h[name] = values
+			}
+		})
+	})
 }
 
 // modifiedAt is when the object's row was last written, by the second.
