@@ -74,114 +74,110 @@ func errValidationS3(name, message string) *Error {
 	return errInvalidRequest("Querystring, " + name + " " + message)
 }
 
-func (c *call) s3ListObjectsV2() error {
+// s3Page is one page of a list.
+type s3Page struct {
+	s3Listing
+	entries []s3Entry
+	more    bool
+}
+
+// last is the page's last entry, of a page after which there is another.
+func (p *s3Page) last() s3Entry { return p.entries[len(p.entries)-1] }
+
+// s3List answers a page of a list in a document called kind. after tells behind
+// which key it begins, and write adds to the document what is of this kind.
+func (c *call) s3List(kind string, after func(url.Values) (string, error), write func(*xmlDoc, url.Values, *s3Page)) error {
 	q := c.r.URL.Query()
-	l, err := c.s3Listing(q)
-	if err != nil {
+	p := &s3Page{}
+	var err error
+	if p.s3Listing, err = c.s3Listing(q); err != nil {
 		return err
 	}
-	token := q.Get("continuation-token")
-	l.after = q.Get("start-after")
-	if token != "" {
-		u, err := readCursor(token)
-		if err != nil {
-			return err
-		}
-		l.after = u.after
-	}
-	entries, more, err := c.s3Page(l)
-	if err != nil {
+	if p.after, err = after(q); err != nil {
 		return err
 	}
-	d := newXML("ListBucketResult")
+	if err := c.readPage(p); err != nil {
+		return err
+	}
+	d := newXML(kind)
 	d.text("Name", c.bucket)
-	d.text("Prefix", l.name(l.prefix))
-	d.some("ContinuationToken", token)
-	if token == "" {
-		d.some("StartAfter", l.name(l.after))
-	}
-	l.contents(d, entries)
-	d.boolean("IsTruncated", more)
-	d.number("MaxKeys", l.limit)
-	l.describe(d)
-	d.number("KeyCount", int64(len(entries)))
-	l.folders(d, entries)
-	if more {
-		d.text("NextContinuationToken", cursor{after: entries[len(entries)-1].name}.encode())
-	}
+	d.text("Prefix", p.name(p.prefix))
+	write(d, q, p)
 	return c.writeXML(d)
 }
 
+// parameter is a value of the query.
+func parameter(name string) func(url.Values) (string, error) {
+	return func(q url.Values) (string, error) { return q.Get(name), nil }
+}
+
+func (c *call) s3ListObjectsV2() error {
+	const tokenName = "continuation-token"
+	after := func(q url.Values) (string, error) {
+		token := q.Get(tokenName)
+		if token == "" {
+			return q.Get("start-after"), nil
+		}
+		u, err := readCursor(token)
+		return u.after, err
+	}
+	return c.s3List("ListBucketResult", after, func(d *xmlDoc, q url.Values, p *s3Page) {
+		token := q.Get(tokenName)
+		d.some("ContinuationToken", token)
+		if token == "" {
+			d.some("StartAfter", p.name(p.after))
+		}
+		p.contents(d)
+		d.boolean("IsTruncated", p.more)
+		d.number("MaxKeys", p.limit)
+		p.describe(d)
+		d.number("KeyCount", int64(len(p.entries)))
+		p.folders(d)
+		if p.more {
+			d.text("NextContinuationToken", cursor{after: p.last().name}.encode())
+		}
+	})
+}
+
 func (c *call) s3ListObjects() error {
-	q := c.r.URL.Query()
-	l, err := c.s3Listing(q)
-	if err != nil {
-		return err
-	}
-	l.after = q.Get("marker")
-	entries, more, err := c.s3Page(l)
-	if err != nil {
-		return err
-	}
-	d := newXML("ListBucketResult")
-	d.text("Name", c.bucket)
-	d.text("Prefix", l.name(l.prefix))
-	marker := l.after
-	if more { // the platform has the next one here, too, and its clients go on with it
-		marker = entries[len(entries)-1].name
-	}
-	d.some("Marker", l.name(marker))
-	if more && l.delimiter != "" {
-		d.text("NextMarker", l.name(marker))
-	}
-	d.number("MaxKeys", l.limit)
-	d.boolean("IsTruncated", more)
-	l.contents(d, entries)
-	l.folders(d, entries)
-	l.describe(d)
-	return c.writeXML(d)
+	return c.s3List("ListBucketResult", parameter("marker"), func(d *xmlDoc, _ url.Values, p *s3Page) {
+		marker := p.after
+		if p.more { // the platform has the next one here, too, and its clients go on with it
+			marker = p.last().name
+		}
+		d.some("Marker", p.name(marker))
+		if p.more && p.delimiter != "" {
+			d.text("NextMarker", p.name(marker))
+		}
+		d.number("MaxKeys", p.limit)
+		d.boolean("IsTruncated", p.more)
+		p.contents(d)
+		p.folders(d)
+		p.describe(d)
+	})
 }
 
 // s3ListVersions lists the objects as the only versions of themselves, which
 // is what they are: clients that empty a bucket ask for its versions.
 func (c *call) s3ListVersions() error {
-	q := c.r.URL.Query()
-	l, err := c.s3Listing(q)
-	if err != nil {
-		return err
-	}
-	l.after = q.Get("key-marker")
-	entries, more, err := c.s3Page(l)
-	if err != nil {
-		return err
-	}
-	d := newXML("ListVersionsResult")
-	d.text("Name", c.bucket)
-	d.text("Prefix", l.name(l.prefix))
-	d.text("KeyMarker", l.name(l.after))
-	d.text("VersionIdMarker", q.Get("version-id-marker"))
-	if more {
-		last := entries[len(entries)-1]
-		d.text("NextKeyMarker", l.name(last.name))
-		if !last.folder {
-			d.text("NextVersionIdMarker", onlyVersion)
+	return c.s3List("ListVersionsResult", parameter("key-marker"), func(d *xmlDoc, q url.Values, p *s3Page) {
+		d.text("KeyMarker", p.name(p.after))
+		d.text("VersionIdMarker", q.Get("version-id-marker"))
+		if p.more {
+			d.text("NextKeyMarker", p.name(p.last().name))
+			if !p.last().folder {
+				d.text("NextVersionIdMarker", onlyVersion)
+			}
 		}
-	}
-	d.number("MaxKeys", l.limit)
-	d.boolean("IsTruncated", more)
-	for _, e := range entries {
-		if e.folder {
-			continue
-		}
-		d.open("Version")
-		l.fields(d, e)
-		d.text("VersionId", onlyVersion)
-		d.boolean("IsLatest", true)
-		d.close("Version")
-	}
-	l.folders(d, entries)
-	l.describe(d)
-	return c.writeXML(d)
+		d.number("MaxKeys", p.limit)
+		d.boolean("IsTruncated", p.more)
+		p.objects(d, "Version", func() {
+			d.text("VersionId", onlyVersion)
+			d.boolean("IsLatest", true)
+		})
+		p.folders(d)
+		p.describe(d)
+	})
 }
 
 // onlyVersion is the version's id of an object that is not versioned.
@@ -202,14 +198,19 @@ func (l s3Listing) describe(d *xmlDoc) {
 	}
 }
 
-func (l s3Listing) contents(d *xmlDoc, entries []s3Entry) {
-	for _, e := range entries {
+// contents are the objects of the page.
+func (p *s3Page) contents(d *xmlDoc) { p.objects(d, "Contents", func() {}) }
+
+// objects are elements for the objects of the page, of which rest adds the end.
+func (p *s3Page) objects(d *xmlDoc, element string, rest func()) {
+	for _, e := range p.entries {
 		if e.folder {
 			continue
 		}
-		d.open("Contents")
-		l.fields(d, e)
-		d.close("Contents")
+		d.open(element)
+		p.fields(d, e)
+		rest()
+		d.close(element)
 	}
 }
 
@@ -223,38 +224,40 @@ func (l s3Listing) fields(d *xmlDoc, e s3Entry) {
 	d.text("StorageClass", "STANDARD")
 }
 
-func (l s3Listing) folders(d *xmlDoc, entries []s3Entry) {
-	for _, e := range entries {
+func (p *s3Page) folders(d *xmlDoc) {
+	for _, e := range p.entries {
 		if e.folder {
-			d.inner("CommonPrefixes", "Prefix", l.name(e.name))
+			d.inner("CommonPrefixes", "Prefix", p.name(e.name))
 		}
 	}
 }
 
-// s3Page reads one page under the caller's role, and whether there is another.
-func (c *call) s3Page(l s3Listing) (entries []s3Entry, more bool, err error) {
+// readPage reads the page's entries under the caller's role, and whether there
+// is another page.
+func (c *call) readPage(p *s3Page) error {
 	if err := c.bucketExists(); err != nil {
-		return nil, false, err
+		return err
 	}
-	if l.limit == 0 || !onlyNameBytes(l.prefix, true) {
-		return nil, false, nil // no key has such a prefix
+	if p.limit == 0 || !onlyNameBytes(p.prefix, true) {
+		return nil // no key has such a prefix
 	}
+	l := p.s3Listing // the answer repeats what was asked for as it was
 	l.after = strings.ToValidUTF8(strings.ReplaceAll(l.after, "\x00", ""), "\uFFFD")
 	res, err := c.query(c.ctx(), c.asUser(), l.statement(c.bucket))
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	for _, r := range res[0] {
 		e := s3Entry{name: r.text(0), folder: r.bool(1)}
 		if !e.folder {
 			e.updated, e.raw = r.text(2), r[3]
 		}
-		entries = append(entries, e)
+		p.entries = append(p.entries, e)
 	}
-	if int64(len(entries)) > l.limit {
-		return entries[:l.limit], true, nil
+	if int64(len(p.entries)) > p.limit {
+		p.entries, p.more = p.entries[:p.limit], true
 	}
-	return entries, false, nil
+	return nil
 }
 
 // bucketExists refuses a bucket that is not there, as service_role: what the
