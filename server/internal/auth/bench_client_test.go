@@ -116,19 +116,12 @@ func withinSQL(b *testing.B, got, bare cost, limit float64) {
 	}
 }
 
-// databaseTime is the processor time of the connections to the database.
-func (f *fixture) databaseTime(b *testing.B) (sum time.Duration) {
+// databaseTime is what PostgreSQL has computed for the connections to it.
+func (f *fixture) databaseTime(b testing.TB) time.Duration {
 	b.Helper()
-	rows, err := f.db(b).Query(b.Context(), "select pid from pg_stat_activity where backend_type = 'client backend'")
+	sum, err := lean.DatabaseTime(b.Context(), f.db(b))
 	if err != nil {
 		b.Fatal(err)
-	}
-	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, pid := range pids {
-		sum += lean.ProcessorTimeOf(pid)
 	}
 	return sum
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/suparust/suparust/server/internal/httpx/lean"
 )
 
@@ -93,21 +91,12 @@ func (f *fixture) load(b *testing.B, clients int, token string, c *call) (perSec
 	return got.PerSecond, got.Median
 }
 
-// databaseTime is the processor time of the API's database connections, where
-// the system tells it.
+// databaseTime is what PostgreSQL has computed for the connections to it.
 func (f *fixture) databaseTime(b testing.TB) time.Duration {
 	b.Helper()
-	rows, err := f.srv.Pool(b).Query(b.Context(), "select pid from pg_stat_activity where backend_type = 'client backend'")
+	sum, err := lean.DatabaseTime(b.Context(), f.srv.Pool(b))
 	if err != nil {
 		b.Fatal(err)
-	}
-	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		b.Fatal(err)
-	}
-	var sum time.Duration
-	for _, pid := range pids {
-		sum += lean.ProcessorTimeOf(pid)
 	}
 	return sum
 }

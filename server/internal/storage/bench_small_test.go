@@ -2,7 +2,6 @@ package storage_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -254,21 +253,14 @@ func cpuOf(b *testing.B, pid int) time.Duration {
 	return time.Duration(ticks) * (time.Second / 100) // Linux counts in hundredths
 }
 
-// databaseTime is what PostgreSQL has computed for the API's connections.
-func (a *api) databaseTime(b *testing.B) (sum time.Duration) {
+// databaseTime is what PostgreSQL has computed for the connections to it.
+func (a *api) databaseTime(b testing.TB) time.Duration {
 	b.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	rows, err := a.admin.Query(context.Background(), "select pid from pg_stat_activity where usename = 'authenticator'")
+	sum, err := lean.DatabaseTime(b.Context(), a.admin)
 	if err != nil {
 		b.Fatal(err)
-	}
-	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, pid := range pids {
-		sum += lean.ProcessorTimeOf(pid)
 	}
 	return sum
 }

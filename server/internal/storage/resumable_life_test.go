@@ -173,12 +173,10 @@ func TestResumableRace(t *testing.T) {
 	a.bytesMatchRows(t)
 }
 
-// TestResumableProcesses: servers that share the files of uploads take turns.
-func TestResumableProcesses(t *testing.T) {
-	t.Parallel()
-	var disk blob.Store
-	a := start(t, func(c *storage.Config) { disk = c.Blobs })
-	a.bucket("b", true)
+// beside is another server of the same database, bytes and uploads; wrap may
+// put something before its handler.
+func (a *api) beside(t *testing.T, disk blob.Store, wrap func(http.Handler) http.Handler) *api {
+	t.Helper()
 	login, err := pgx.ParseConfig(a.dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -186,14 +184,24 @@ func TestResumableProcesses(t *testing.T) {
 	handler, end := serve(t, storage.Config{
 		Blobs: shared{disk}, Uploads: blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: disk}),
 	}, login, a.keys, slog.New(slog.DiscardHandler))
-	srv := httptest.NewServer(handler)
+	srv := httptest.NewServer(wrap(handler))
 	t.Cleanup(func() { srv.Close(); end() })
 	b := *a
 	b.url = srv.URL + "/storage/v1"
+	return &b
+}
+
+// TestResumableProcesses: servers that share the files of uploads take turns.
+func TestResumableProcesses(t *testing.T) {
+	t.Parallel()
+	var disk blob.Store
+	a := start(t, func(c *storage.Config) { disk = c.Blobs })
+	a.bucket("b", true)
+	b := a.beside(t, disk, func(h http.Handler) http.Handler { return h })
 	content := strings.Repeat("0123456789", 1000)
 	at := strings.TrimPrefix(a.create(t, a.service, object("b", "k"), len(content)), a.url)
 	for i := 0; i < len(content); i += 1000 {
-		server := []*api{a, &b}[i/1000%2]
+		server := []*api{a, b}[i/1000%2]
 		server.patch(at, a.service, i, content[i:i+1000]).has(t, 204, headers{"Upload-Offset": fmt.Sprint(i + 1000)})
 	}
 	r := b.do("GET", "/object/public/b/k", "", nil)
@@ -206,7 +214,7 @@ func TestResumableProcesses(t *testing.T) {
 	var won atomic.Int64
 	for i := range 8 {
 		wg.Go(func() {
-			switch r := []*api{a, &b}[i%2].patch(at, a.service, 0, "hello"); r.status {
+			switch r := []*api{a, b}[i%2].patch(at, a.service, 0, "hello"); r.status {
 			case 204:
 				won.Add(1)
 			case 409:
@@ -229,17 +237,7 @@ func TestResumableSilentClient(t *testing.T) {
 	var disk blob.Store
 	a := start(t, func(c *storage.Config) { disk = c.Blobs })
 	a.bucket("b", true)
-	login, err := pgx.ParseConfig(a.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, end := serve(t, storage.Config{
-		Blobs: shared{disk}, Uploads: blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: disk}),
-	}, login, a.keys, slog.New(slog.DiscardHandler))
-	srv := httptest.NewServer(httpx.Patient(handler, 100*time.Millisecond))
-	t.Cleanup(func() { srv.Close(); end() })
-	b := *a
-	b.url = srv.URL + "/storage/v1"
+	b := a.beside(t, disk, func(h http.Handler) http.Handler { return httpx.Patient(h, 100*time.Millisecond) })
 	at := b.create(t, a.service, object("b", "k"), 10)
 	res, err := http.ReadResponse(bufio.NewReader(b.rawPatch(at, 0, 10, "hello")), nil)
 	if err != nil {
