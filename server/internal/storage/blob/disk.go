@@ -42,14 +42,14 @@ type Disk struct {
 	lock *flock.Flock
 	bufs sync.Pool
 
-	mu     sync.Mutex
-	root   *os.Root // nil when not open
-	dirs   *directories
-	fresh  map[string]struct{} // versions since Start; nil when no sweep is to come
-	failed map[string]struct{} // versions that could not be removed
-	holds  int                 // see Hold
-	held   []string            // versions whose removal is put off
+	mu    sync.Mutex
+	root  *os.Root // nil when not open
+	dirs  *directories
+	fresh map[string]struct{} // versions since Start; nil when no sweep is to come
+	holds int                 // see Hold
+	held  []string            // versions whose removal is put off
 
+	failed   leftovers
 	removals sync.WaitGroup // those under way; begun only while there is no hold
 }
 
@@ -60,7 +60,6 @@ const (
 	ownerFile  = "owner"
 
 	bufferSize = 256 << 10
-	maxFailed  = 10_000
 )
 
 // NewDisk makes a store of c. It touches nothing before Start.
@@ -102,7 +101,7 @@ func (d *Disk) Start(context.Context) error {
 		return errors.Join(fmt.Errorf("the storage directory cannot be used: %w", err), root.Close(), lock.Close())
 	}
 	d.lock, d.root, d.dirs = lock, root, dirs
-	d.failed = map[string]struct{}{}
+	d.failed.take() // the sweep finds them
 	if !d.cfg.Ephemeral {
 		d.fresh = map[string]struct{}{}
 	}
@@ -395,33 +394,14 @@ func (d *Disk) Remove(_ context.Context, versions ...string) error {
 	}
 	defer d.removals.Done()
 	var errs error
-	for _, v := range append(d.takeFailed(), versions...) {
+	for _, v := range append(d.failed.take(), versions...) {
 		if !ValidVersion(v) {
 			continue
 		}
 		if e := dirs.remove(v); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			errs = errors.Join(errs, e)
-			d.remember(v)
+			d.failed.add(v)
 		}
 	}
 	return errs
-}
-
-func (d *Disk) takeFailed() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var all []string
-	for v := range d.failed {
-		all = append(all, v)
-	}
-	clear(d.failed)
-	return all
-}
-
-func (d *Disk) remember(version string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.failed) < maxFailed { // the next start's sweep finds the rest
-		d.failed[version] = struct{}{}
-	}
 }

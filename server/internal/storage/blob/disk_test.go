@@ -233,6 +233,43 @@ func TestRemoveIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestRemovalEndsWithRestore: what could not be removed, and is needed again
+// after a restore, is not tried again.
+func TestRemovalEndsWithRestore(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, blob.DiskConfig{Dir: dir})
+	snapshot := t.TempDir()
+	v := put(t, d, "precious")
+	hold := d.Hold()
+	if _, _, err := d.LinkTo(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if err := hold.Release(nil); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "objects", v[:2], v)
+	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "in-the-way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Remove(t.Context(), v); err == nil {
+		t.Fatal("a directory that is not empty was removed")
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	hold = d.Hold()
+	kept, err := d.LinkFrom(t.Context(), snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(hold.Release(kept), d.Remove(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, d, v, 0); got != "precious" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

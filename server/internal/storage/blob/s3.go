@@ -55,7 +55,8 @@ type S3 struct {
 
 	mu        sync.Mutex
 	transport *http.Transport
-	failed    map[string]struct{} // versions that could not be removed
+
+	failed leftovers
 }
 
 const (
@@ -84,7 +85,7 @@ func NewS3(c S3Config) *S3 {
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		c.Prefix += "/"
 	}
-	return &S3{cfg: c, log: c.Logger, failed: map[string]struct{}{}}
+	return &S3{cfg: c, log: c.Logger}
 }
 
 // Start connects to the bucket, which must be there.
@@ -349,7 +350,7 @@ func (s *S3) Remove(ctx context.Context, versions ...string) error {
 	}
 	var keys []minio.ObjectInfo
 	byKey := map[string]string{}
-	for _, v := range append(s.takeFailed(), versions...) {
+	for _, v := range append(s.failed.take(), versions...) {
 		if ValidVersion(v) {
 			keys = append(keys, minio.ObjectInfo{Key: s.key(v)})
 			byKey[s.key(v)] = v
@@ -357,7 +358,7 @@ func (s *S3) Remove(ctx context.Context, versions ...string) error {
 	}
 	if len(keys) == 1 {
 		if err := client.RemoveObject(ctx, s.cfg.Bucket, keys[0].Key, minio.RemoveObjectOptions{}); err != nil && !isMissing(err) {
-			s.remember(byKey[keys[0].Key])
+			s.failed.add(byKey[keys[0].Key])
 			return err
 		}
 		return nil
@@ -374,27 +375,8 @@ func (s *S3) Remove(ctx context.Context, versions ...string) error {
 		}
 		errs = errors.Join(errs, e.Err)
 		if v, ok := byKey[e.ObjectName]; ok {
-			s.remember(v)
+			s.failed.add(v)
 		}
 	}
 	return errs
-}
-
-func (s *S3) takeFailed() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []string
-	for v := range s.failed {
-		all = append(all, v)
-	}
-	clear(s.failed)
-	return all
-}
-
-func (s *S3) remember(version string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.failed) < maxFailed { // a later sweep finds the rest
-		s.failed[version] = struct{}{}
-	}
 }

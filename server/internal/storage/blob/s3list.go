@@ -77,7 +77,7 @@ type looseTails struct {
 }
 
 func (l *looseTails) see(version string, info minio.ObjectInfo) {
-	if l.record != version && len(l.found) < maxFailed { // the next time finds the rest
+	if l.record != version && len(l.found) < maxLeftovers { // the next time finds the rest
 		l.found = append(l.found, info)
 	}
 }

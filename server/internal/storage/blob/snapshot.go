@@ -47,6 +47,7 @@ func (h *Hold) Release(keep map[string]struct{}) (err error) {
 }
 
 func (d *Disk) release(keep map[string]struct{}) error {
+	d.failed.spare(keep)
 	d.mu.Lock()
 	d.holds--
 	rest := d.held[:0]
