@@ -57,6 +57,9 @@ func (h *Handler) installation(ctx context.Context) (string, error) {
 func (h *Handler) Replaced() { h.database.Store(nil) }
 
 func (h *Handler) sweepNow(ctx context.Context) (removed int, err error) {
+	if h.keep {
+		return h.blobs.Sweep(ctx, blob.SweepOptions{})
+	}
 	return h.blobs.Sweep(ctx, blob.SweepOptions{
 		Owner:   h.installation,
 		Orphans: h.settledOrphans,

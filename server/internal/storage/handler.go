@@ -164,9 +164,7 @@ func (h *Handler) Start(ctx context.Context) error {
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() {
 		h.sweepUploadsOnce(ctx)
-		if !h.keep {
-			h.sweepOrphans(ctx)
-		}
+		h.sweepOrphans(ctx)
 		h.sweepUploads(ctx)
 	})
 	return nil

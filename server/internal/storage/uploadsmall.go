@@ -19,7 +19,7 @@ const smallUpload = 64 << 10
 // before it sends them is answered without them.
 func (c *call) storesFirst(in content) bool {
 	n := c.r.ContentLength
-	if n < 0 || n > smallUpload || c.r.Header.Get("Expect") != "" || !c.h.blobs.Immediate() {
+	if n < 0 || n > smallUpload || c.r.Header.Get("Expect") != "" || !c.h.blobs.Immediate() || c.h.keep { // the last: it lacks suparust.expect_rows
 		return false
 	}
 	if _, sub, _ := strings.Cut(in.mime, "/"); sub == "" {

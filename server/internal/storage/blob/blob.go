@@ -62,7 +62,8 @@ type SweepOptions struct {
 	// Owner identifies the database whose rows Orphans asks. A store that was
 	// filled for another database is left alone: ErrOtherOwner.
 	Owner func(ctx context.Context) (string, error)
-	// Orphans returns those of versions, a bounded number, that no row names.
+	// Orphans returns those of versions, a bounded number, that no row names;
+	// nil where nobody can tell, and nothing is removed.
 	Orphans func(ctx context.Context, versions []string) ([]string, error)
 }
 

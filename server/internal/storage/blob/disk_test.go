@@ -236,12 +236,13 @@ func TestRemoveIsTriedAgain(t *testing.T) {
 // TestRemovalEndsWithRestore: what could not be removed, and is needed again
 // after a restore, is not tried again.
 func TestRemovalEndsWithRestore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := open(t, blob.DiskConfig{Dir: dir})
 	snapshot := t.TempDir()
 	v := put(t, d, "precious")
 	hold := d.Hold()
-	if _, _, err := d.LinkTo(t.Context(), snapshot); err != nil {
+	if _, _, err := d.LinkTo(t.Context(), snapshot, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := hold.Release(nil); err != nil {
@@ -314,6 +315,7 @@ func owner(name string) func(context.Context) (string, error) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	all := func(_ context.Context, versions []string) ([]string, error) { return versions, nil }
 	var kept, orphan string
 	func() {
 		d := blob.NewDisk(blob.DiskConfig{Dir: dir})
@@ -321,13 +323,11 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		if n, err := d.Sweep(t.Context(), blob.SweepOptions{Owner: owner("db"), Orphans: nil}); n != 0 || err != nil {
+		if n, err := d.Sweep(t.Context(), blob.SweepOptions{Owner: owner("db"), Orphans: all}); n != 0 || err != nil {
 			t.Fatalf("an empty store: %d, %v", n, err)
 		}
 		kept, orphan = put(t, d, "kept"), put(t, d, "orphan")
 	}()
-	all := func(_ context.Context, versions []string) ([]string, error) { return versions, nil }
-
 	other := open(t, blob.DiskConfig{Dir: dir})
 	n, err := other.Sweep(t.Context(), blob.SweepOptions{Owner: owner("another db"), Orphans: all})
 	if n != 0 || !errors.Is(err, blob.ErrOtherOwner) {
@@ -363,6 +363,26 @@ func TestSweep(t *testing.T) {
 	n, err = d.Sweep(t.Context(), blob.SweepOptions{Owner: owner("db"), Orphans: all})
 	if n != 0 || err != nil {
 		t.Errorf("a second sweep cannot know what is young: %d, %v", n, err)
+	}
+}
+
+// TestSweepOfNothing: a sweep that may ask nobody removes nothing, and ends
+// that the store remembers what was put since its start.
+func TestSweepOfNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := open(t, blob.DiskConfig{Dir: dir})
+	v := put(t, d, "precious")
+	for _, o := range []blob.SweepOptions{{}, {Owner: owner("another"), Orphans: func(_ context.Context, all []string) ([]string, error) { return all, nil }}} {
+		if removed, err := d.Sweep(t.Context(), o); removed != 0 || err != nil {
+			t.Errorf("%d removed, %v", removed, err)
+		}
+	}
+	if got := read(t, d, v, 0); got != "precious" {
+		t.Errorf("%q", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "owner")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory was claimed: %v", err)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // than an hour, by the service's own clock, is left alone.
 func (s *S3) Sweep(ctx context.Context, o SweepOptions) (removed int, err error) {
 	client, err := s.open()
-	if err != nil {
+	if err != nil || o.Orphans == nil {
 		return 0, err
 	}
 	owner, err := o.Owner(ctx)

@@ -23,6 +23,9 @@ func (d *Disk) Sweep(ctx context.Context, o SweepOptions) (removed int, err erro
 		return 0, nil
 	}
 	defer d.untrack()
+	if o.Orphans == nil {
+		return 0, nil
+	}
 	shards, err := names(root, objectsDir)
 	if err != nil {
 		return 0, err
