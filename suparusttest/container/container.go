@@ -9,6 +9,14 @@
 //
 // It takes seconds where suparusttest takes milliseconds: use it for the tests
 // that need it. Where there is no Docker they are skipped.
+//
+// The handle is suparusttest's, with all that it can do, but for what follows
+// from where the database is. Of an image of PostgreSQL Snapshot, Restore, Reset,
+// Branch and Disconnect are refused: they are about PostgreSQL's own files and
+// processes, which are the container's. A server in a container (WithServerImage)
+// has them; its branches and the page of its mailbox would be on ports inside of
+// the container, so that Branch and MailURL are refused there. WithHTTP needs a
+// server in the test's process.
 package container
 
 import (

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -80,6 +82,47 @@ func TestServerOnImage(t *testing.T) {
 		t.Errorf("a database with users: got the error %v", err)
 	}
 	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, 200)
+
+	srv.Client().Post(t, "/auth/v1/recover", `{"email":"ann@example.com"}`).WantStatus(t, 200)
+	srv.Mail.Wait(t, "ann@example.com")
+	srv.Fault(t, suparusttest.Fault{Path: "/auth/v1", Status: 503})
+	srv.Client().Get(t, "/auth/v1/health").WantStatus(t, 503)
+	srv.Clock.Advance(2 * time.Hour)
+	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, 403)
+	for name, use := range map[string]func(testing.TB){
+		"Snapshot":   func(tb testing.TB) { srv.Snapshot(tb) },
+		"Reset":      func(tb testing.TB) { srv.Reset(tb) },
+		"Disconnect": func(tb testing.TB) { srv.Disconnect(tb) },
+		"Branch":     func(tb testing.TB) { srv.Branch(tb) },
+	} {
+		if said := refused(t, use); !strings.Contains(said, "external database") && !strings.Contains(said, "the database is not the server's own") {
+			t.Errorf("%s says %q", name, said)
+		}
+	}
+}
+
+// refusing is a testing.TB that another test lets fail.
+type refusing struct {
+	testing.TB
+	said string
+}
+
+func (r *refusing) Fatalf(format string, args ...any) {
+	r.said = fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+// refused is what use fails with.
+func refused(t *testing.T, use func(testing.TB)) string {
+	t.Helper()
+	r := &refusing{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		use(r)
+	}()
+	<-done
+	return r.said
 }
 
 // TestServerEnv reads the container's environment as the server does.
@@ -89,7 +132,7 @@ func TestServerEnv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env := serverEnv(keys)
+	env := serverEnv(keys, "the token of a test")
 	known := map[string]bool{}
 	for _, s := range server.Settings() {
 		known[s.Name] = true
@@ -115,8 +158,14 @@ func TestServerEnv(t *testing.T) {
 	if c.Database.Password != password || c.Quickstart || !c.Auth.AnonymousSignIns {
 		t.Errorf("password %q, quickstart %t, anonymous %t", c.Database.Password, c.Quickstart, c.Auth.AnonymousSignIns)
 	}
-	if c.Database.DataDir != "/tmp/suparust/postgres" || c.Storage.Root != "/tmp/suparust/storage" {
+	if c.Database.DataDir != "" || c.Storage.Root != "" {
 		t.Errorf("data in %s and %s", c.Database.DataDir, c.Storage.Root)
+	}
+	if !c.Control || c.ControlAddr != "0.0.0.0:3001" || c.ControlToken != "the token of a test" {
+		t.Errorf("the control API: %t, on %s, with the token %q", c.Control, c.ControlAddr, c.ControlToken)
+	}
+	if _, err := server.New(c); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,12 +1,14 @@
 package container
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 // Ports and the working directory inside the server's container.
 const (
 	apiPort          = "3000/tcp"
+	controlPort      = "3001/tcp"
 	embeddedPort     = "13000/tcp"
 	workingDirectory = "/project"
 )
@@ -32,7 +35,7 @@ func startServerImage(tb testing.TB, o *options) *Server {
 	if err != nil {
 		tb.Fatalf("container: %v", err)
 	}
-	env := serverEnv(keys)
+	env := serverEnv(keys, rand.Text())
 	maps.Copy(env, o.env)
 	files, err := projectFiles(o.project)
 	if err != nil {
@@ -40,19 +43,35 @@ func startServerImage(tb testing.TB, o *options) *Server {
 	}
 	c := run(tb, o.serverImage,
 		testcontainers.WithEnv(env),
-		testcontainers.WithExposedPorts(apiPort, embeddedPort),
+		testcontainers.WithExposedPorts(apiPort, controlPort, embeddedPort),
 		testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = workingDirectory }),
 		testcontainers.WithFiles(files...),
 		testcontainers.WithWaitStrategyAndDeadline(o.timeout, wait.ForHTTP("/auth/v1/health").WithPort(apiPort)),
 	)
-	api, db := "http://"+address(tb, c, apiPort), databaseURL(address(tb, c, embeddedPort), "postgres")
-	return &Server{Server: suparusttest.Attach(tb, api, db, keys, o.server...), Container: c}
+	at := endpoints{api: "http://" + address(tb, c, apiPort), control: "http://" + address(tb, c, controlPort), database: address(tb, c, embeddedPort)}
+	return &Server{Server: attach(tb, at, env, o.server), Container: c}
+}
+
+// endpoints are where a server in a container is reached: URLs, and of the
+// database host:port.
+type endpoints struct{ api, control, database string }
+
+// attach makes the handle of a server that was started with env.
+func attach(tb testing.TB, at endpoints, env map[string]string, opts []suparusttest.Option) *suparusttest.Server {
+	tb.Helper()
+	keys := server.Keys{
+		JWTSecret: env["SUPARUST_JWT_SECRET"], AnonKey: env["SUPARUST_ANON_KEY"], ServiceRoleKey: env["SUPARUST_SERVICE_ROLE_KEY"],
+		PublishableKey: env["SUPARUST_PUBLISHABLE_KEY"], SecretKey: env["SUPARUST_SECRET_KEY"],
+	}
+	opts = append(slices.Clip(opts), suparusttest.WithControl(at.control+"/_suparust/v1", env[server.ControlTokenVariable]))
+	return suparusttest.Attach(tb, at.api, databaseURL(at.database, "postgres"), keys, opts...)
 }
 
 // serverEnv is the environment of the server's container: the keys that the
-// handle knows, ports that can be reached from outside, data that ends with the
-// container, and no fixture.
-func serverEnv(k server.Keys) map[string]string {
+// handle knows, ports that can be reached from outside, the control API with a
+// token of the test's own, data that end with the server, nothing in the
+// folder of the project, and no fixture. Its mailbox is the control API's alone.
+func serverEnv(k server.Keys, token string) map[string]string {
 	return map[string]string{
 		"SUPARUST_JWT_SECRET":         k.JWTSecret,
 		"SUPARUST_ANON_KEY":           k.AnonKey,
@@ -61,11 +80,16 @@ func serverEnv(k server.Keys) map[string]string {
 		"SUPARUST_SECRET_KEY":         k.SecretKey,
 		"SUPARUST_BIND_ADDR":          "0.0.0.0",
 		"SUPARUST_PORT":               portNumber(apiPort),
+		"SUPARUST_CONTROL":            "true",
+		"SUPARUST_CONTROL_ADDR":       "0.0.0.0:" + portNumber(controlPort),
+		server.ControlTokenVariable:   token,
 		"SUPARUST_DB_LISTEN_ADDR":     "0.0.0.0",
 		"SUPARUST_DB_PORT":            portNumber(embeddedPort),
 		"SUPARUST_DB_PASSWORD":        password,
-		"SUPARUST_DB_DATA_DIR":        "/tmp/suparust/postgres",
-		"SUPARUST_STORAGE_ROOT":       "/tmp/suparust/storage",
+		"SUPARUST_EPHEMERAL":          "true",
+		"SUPARUST_SNAPSHOT_DIR":       "/tmp/suparust-snapshots",
+		"SUPARUST_PID_FILE":           "/tmp/suparust.pid",
+		"SUPARUST_MAIL_ENABLED":       "false",
 		"SUPARUST_QUICKSTART":         "false",
 		"SUPARUST_ANONYMOUS_SIGN_INS": "true",
 	}
