@@ -73,7 +73,7 @@ func reachDocker(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer provider.Close()
+	defer func() { _ = provider.Close() }() // it was only asked whether it is there
 	return provider.Health(ctx)
 }
 
