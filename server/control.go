@@ -71,7 +71,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	}
 	s.branches, s.snapshots = newBranches(s), &snapshots{s: s}
 	s.control = control.New(control.Config{
-		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults,
+		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing,
 		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
 		Disconnect: func(ctx context.Context) (int, error) {
 			n, err := s.Disconnect(ctx)
@@ -157,6 +157,20 @@ func (s *Server) instance() (control.Instance, error) {
 	}
 	return i, nil
 }
+
+// HTTPAnswer is what requests of the server to others are answered with, and
+// HTTPRequest such a request; HTTPFilter chooses some. Outgoing stands between
+// the server and those others.
+type (
+	Outgoing    = control.Outgoing
+	HTTPAnswer  = control.HTTPAnswer
+	HTTPRequest = control.HTTPRequest
+	HTTPFilter  = control.HTTPFilter
+)
+
+// Outgoing stands between the server and everyone whom it asks by HTTP; nil
+// where the control API is off.
+func (s *Server) Outgoing() *Outgoing { return s.outgoing }
 
 // Fault is what requests are made to meet on purpose.
 type Fault = control.Fault

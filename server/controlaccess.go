@@ -70,17 +70,9 @@ func (c *ControlAccess) Call(ctx context.Context, method, path string, body, int
 // newest first; "" is from the first on. Where there is none it waits so long
 // for one.
 func (c *ControlAccess) Messages(ctx context.Context, f MailFilter, after string, wait time.Duration) ([]Message, error) {
-	q := url.Values{}
-	for name, value := range map[string]string{"to": f.To, "tag": f.Tag, "after": after} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if wait > 0 {
-		q.Set("wait", wait.String())
-	}
+	q := query(map[string]string{"to": f.To, "tag": f.Tag, "after": after}, wait)
 	var answer struct{ Messages []control.Message }
-	if err := c.Call(ctx, http.MethodGet, "/mail?"+q.Encode(), nil, &answer); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/mail?"+q, nil, &answer); err != nil {
 		return nil, err
 	}
 	list := make([]Message, len(answer.Messages))
@@ -88,6 +80,29 @@ func (c *ControlAccess) Messages(ctx context.Context, f MailFilter, after string
 		list[i] = answer.Messages[i].Mail()
 	}
 	return list, nil
+}
+
+// HTTPRequests are what the server has asked of others: those that f chooses,
+// newest first. Where there is none it waits so long for one.
+func (c *ControlAccess) HTTPRequests(ctx context.Context, f HTTPFilter, wait time.Duration) ([]HTTPRequest, error) {
+	q := query(map[string]string{"method": f.Method, "url": f.URL, "after": f.After}, wait)
+	var answer struct{ Requests []HTTPRequest }
+	err := c.Call(ctx, http.MethodGet, "/http/requests?"+q, nil, &answer)
+	return answer.Requests, err
+}
+
+// query is that of a list that is waited for.
+func query(parts map[string]string, wait time.Duration) string {
+	q := url.Values{}
+	for name, value := range parts {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if wait > 0 {
+		q.Set("wait", wait.String())
+	}
+	return q.Encode()
 }
 
 // Hold asks for a branch that lives as long as the connection which end closes,

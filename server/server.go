@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/hook"
 	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -53,6 +54,8 @@ type Server struct {
 	control  *control.Handler // nil where it is off, and what follows too
 	branches *branches
 
+	outgoing    *control.Outgoing
+	ownHTTP     http.RoundTripper // Config.HTTP behind it
 	snapshots   *snapshots
 	controlHTTP *http.Server // nil where it is on the APIs' port
 	controlURL  string
@@ -105,9 +108,19 @@ func New(c Config) (*Server, error) {
 	if c.Mailbox == nil {
 		c.Mailbox = mail.NewBox(0)
 	}
+	own := c.HTTP
+	var outgoing *control.Outgoing
+	if c.Control {
+		next := own
+		if next == nil {
+			next = hook.NewTransport()
+		}
+		outgoing = control.NewOutgoing(next)
+		c.HTTP = outgoing
+	}
 	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
 	ending, cutOff := context.WithCancel(context.Background())
-	return &Server{ending: ending, cutOff: cutOff, cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
+	return &Server{outgoing: outgoing, ownHTTP: own, ending: ending, cutOff: cutOff, cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are
@@ -291,6 +304,9 @@ func (s *Server) stop(ctx context.Context) error {
 		s.db.close(s.cfg.logger("pg"))
 	case s.cfg.Cluster != nil:
 		errs = append(errs, s.cfg.Cluster.Stop())
+	}
+	if s.outgoing != nil {
+		s.outgoing.CloseIdleConnections()
 	}
 	if s.cleanup != nil {
 		s.cleanup()

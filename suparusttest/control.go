@@ -28,7 +28,7 @@ func (s *Server) control(tb testing.TB) *server.ControlAccess {
 	case api == nil && s.srv == nil:
 		tb.Fatalf("suparusttest: %v", errNoControl)
 	case api == nil:
-		tb.Fatalf("suparusttest: the server has no control API: WithConfig turned Config.Control off, or made it listen beyond loopback without a Config.ControlAddr")
+		tb.Fatalf("suparusttest: %v", errControlOff)
 	}
 	with := *api
 	with.HTTP = &http.Client{Transport: s.http, Timeout: controlPatience}

@@ -63,16 +63,16 @@ func (e elsewhere) messages(ctx context.Context, f server.MailFilter) ([]Message
 	return e.api.Messages(ctx, f, "", 0)
 }
 
-// mailBeat is how long one request waits for a message: the control API lets
-// none wait longer than a minute.
-const mailBeat = 30 * time.Second
+// beat is how long one request waits for a message or the like: the control API
+// lets none wait longer than a minute.
+const beat = 30 * time.Second
 
 func (e elsewhere) awaitMessage(ctx context.Context, f server.MailFilter, match func(Message) bool) (Message, error) {
 	if e.api == nil {
 		return Message{}, errNoControl
 	}
 	for after := ""; ; {
-		list, err := e.api.Messages(ctx, f, after, mailBeat)
+		list, err := e.api.Messages(ctx, f, after, beat)
 		switch {
 		case ctx.Err() != nil:
 			return Message{}, ctx.Err()
@@ -100,6 +100,36 @@ func (e elsewhere) mailURL(ctx context.Context) (string, error) {
 		err = errors.New("the server's mailbox has no port: it is turned off by SUPARUST_MAIL_ENABLED or local_smtp.enabled")
 	}
 	return i.MailURL, err
+}
+
+func (e elsewhere) answerHTTP(ctx context.Context, a HTTPAnswer) error {
+	return e.post(ctx, "/http", a)
+}
+
+func (e elsewhere) httpRequests(ctx context.Context, f server.HTTPFilter) ([]HTTPRequest, error) {
+	if e.api == nil {
+		return nil, errNoControl
+	}
+	return e.api.HTTPRequests(ctx, f, 0)
+}
+
+func (e elsewhere) awaitHTTP(ctx context.Context, f server.HTTPFilter) ([]HTTPRequest, error) {
+	if e.api == nil {
+		return nil, errNoControl
+	}
+	for {
+		list, err := e.api.HTTPRequests(ctx, f, beat)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil || len(list) > 0:
+			return list, err
+		}
+	}
+}
+
+func (e elsewhere) clearHTTP(ctx context.Context) error {
+	return e.call(ctx, http.MethodDelete, "/http", nil, nil)
 }
 
 func (e elsewhere) fault(ctx context.Context, f Fault) error { return e.post(ctx, "/faults", f) }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/server/pg"
 	"github.com/suparust/suparust/suparusttest"
 )
@@ -78,19 +77,4 @@ func TestWithDatabaseURL(t *testing.T) {
 		t.Fatalf("the superuser's password is another now: %v", err)
 	}
 	conn.Close(t.Context())
-}
-
-func TestAttach(t *testing.T) {
-	t.Parallel()
-	srv := suparusttest.Start(t)
-	t.Run("a handle of its own", func(t *testing.T) {
-		there := suparusttest.Attach(t, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret},
-			suparusttest.WithSQL("create table seen as select 1 as n"))
-		want(t, "anon key", there.AnonKey, srv.AnonKey)
-		want(t, "secret key", there.SecretKey, srv.SecretKey)
-		there.ClientAs(there.CreateUser(t, "ann@example.com")).Get(t, "/auth/v1/user").WantStatus(t, 200)
-	})
-	want(t, "the server after it", rows(t, srv.Client(), "/rest/v1/seen"), `[{"n":1}]`)
-	said := fatal(t, func(tb testing.TB) { suparusttest.Attach(tb, srv.URL, "", server.Keys{JWTSecret: "short"}) })
-	want(t, "a short secret", said, "suparusttest: the JWT secret has 5 characters and needs at least 32: set SUPARUST_JWT_SECRET to a longer one")
 }

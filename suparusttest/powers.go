@@ -27,6 +27,13 @@ type powers interface {
 	clearMessages(ctx context.Context) error
 	mailURL(ctx context.Context) (string, error)
 
+	answerHTTP(ctx context.Context, a HTTPAnswer) error
+	httpRequests(ctx context.Context, f server.HTTPFilter) ([]HTTPRequest, error)
+	// awaitHTTP is httpRequests as soon as there is one. It fails with ctx's error
+	// when that ends.
+	awaitHTTP(ctx context.Context, f server.HTTPFilter) ([]HTTPRequest, error)
+	clearHTTP(ctx context.Context) error
+
 	fault(ctx context.Context, f Fault) error
 	clearFaults(ctx context.Context) error
 	disconnect(ctx context.Context) error
@@ -84,6 +91,46 @@ func (h here) clearMessages(context.Context) error {
 
 func (h here) mailURL(context.Context) (string, error) { return h.srv.MailURL() }
 
+// outgoing is what stands between the server and everyone whom it asks.
+func (h here) outgoing() (o *server.Outgoing, err error) {
+	if o = h.srv.Outgoing(); o == nil {
+		err = errControlOff
+	}
+	return o, err
+}
+
+func (h here) answerHTTP(_ context.Context, a HTTPAnswer) error {
+	o, err := h.outgoing()
+	if err != nil {
+		return err
+	}
+	return o.Answer(a)
+}
+
+func (h here) httpRequests(_ context.Context, f server.HTTPFilter) ([]HTTPRequest, error) {
+	o, err := h.outgoing()
+	if err != nil {
+		return nil, err
+	}
+	return o.Requests(f), nil
+}
+
+func (h here) awaitHTTP(ctx context.Context, f server.HTTPFilter) ([]HTTPRequest, error) {
+	o, err := h.outgoing()
+	if err != nil {
+		return nil, err
+	}
+	return o.Wait(ctx, f)
+}
+
+func (h here) clearHTTP(context.Context) error {
+	o, err := h.outgoing()
+	if err == nil {
+		o.Clear()
+	}
+	return err
+}
+
 func (h here) fault(_ context.Context, f Fault) error { return h.srv.Fault(f) }
 
 func (h here) clearFaults(context.Context) error {
@@ -97,6 +144,7 @@ func (h here) disconnect(ctx context.Context) error {
 }
 
 var (
+	errControlOff   = errors.New("the server has no control API: WithConfig turned Config.Control off, or made it listen beyond loopback without a Config.ControlAddr")
 	errShared       = errors.New("the test shares its PostgreSQL with others, and only a whole one can be saved, restored and reset: leave out WithSharedCluster")
 	errOtherHandles = errors.New("the snapshot was taken through another server's handle: take it through this one, or save it under a name")
 )

@@ -1,14 +1,8 @@
 package suparusttest_test
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -18,76 +12,6 @@ import (
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/suparusttest"
 )
-
-// standsAlone is a configuration under which every power can be seen at work.
-func standsAlone(snapshots string) func(*server.Config) {
-	return func(c *server.Config) {
-		c.SnapshotDir = snapshots
-		c.Auth.Phone.Enabled, c.Auth.CheapPasswords = true, true
-		c.Auth.Email.MaxFrequency, c.Auth.Phone.MaxFrequency = -1, -1
-	}
-}
-
-// serveAlone is the server of another process: it tells how its control API is
-// reached, and serves until its standard input ends.
-func serveAlone() int {
-	c := server.DefaultConfig()
-	c.Ephemeral()
-	c.Control = true
-	standsAlone(os.Getenv("SUPARUST_SNAPSHOT_DIR"))(&c)
-	srv, err := server.New(c)
-	if err == nil {
-		err = srv.Start(context.Background())
-	}
-	if err == nil {
-		if err = json.NewEncoder(os.Stdout).Encode(srv.ControlAccess()); err == nil {
-			_, err = io.Copy(io.Discard, os.Stdin)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if stopErr := srv.Shutdown(ctx); err == nil {
-			err = stopErr
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// startAlone starts a server in a process of its own, which ends with the test.
-func startAlone(t *testing.T, snapshots string) (access server.ControlAccess) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"=serve", "SUPARUST_SNAPSHOT_DIR="+snapshots)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server of the other process: %v", err)
-		}
-	})
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &access)
-	}
-	if err != nil {
-		t.Fatalf("%v: %s", err, line)
-	}
-	return access
-}
 
 // power is what the handle can do, and how that is seen.
 type power struct {
@@ -99,6 +23,7 @@ type power struct {
 // its beginning.
 var powers = []power{
 	{"users", usersOf}, {"SQL as a user", rolesOf}, {"fixtures", fixturesOf}, {"mail and text messages", messagesOf}, {"the clock", clockOf},
+	{"requests to others", othersOf},
 	{"faults", faultsOf}, {"connections that end", disconnectOf}, {"snapshots", snapshotsOf}, {"a branch", branchOf}, {"reset", resetOf}, {"no users", resetAuthOf},
 }
 
@@ -155,7 +80,7 @@ func usersOf(t *testing.T, srv *suparusttest.Server) {
 
 func rolesOf(t *testing.T, srv *suparusttest.Server) {
 	var n int
-	tx := suparusttest.AsRole(t, srv.Pool(t), map[string]any{"sub": srv.CreateUser(t, "cat@example.com").ID})
+	tx := suparusttest.AsRole(t, srv.Pool(t), map[string]any{"sub": srv.CreateUser(t, "cat@example.com", suparusttest.UserPhone("15550100")).ID})
 	if err := tx.QueryRow(t.Context(), "select count(*) from notes").Scan(&n); err != nil || n != 0 {
 		t.Errorf("cat sees %d rows, %v", n, err)
 	}
@@ -217,6 +142,37 @@ func clockOf(t *testing.T, srv *suparusttest.Server) {
 	srv.ClientWithClaims(t, map[string]any{"sub": cat.ID}).Get(t, "/rest/v1/notes").WantStatus(t, http.StatusOK) // a token of this time
 	srv.Clock.Set(time.Now())
 	srv.ClientAs(cat).Get(t, "/auth/v1/user").WantStatus(t, http.StatusOK)
+}
+
+func othersOf(t *testing.T, srv *suparusttest.Server) {
+	srv.AnswerHTTP(t, suparusttest.HTTPAnswer{Method: "POST", URL: "https://app.example.com/hooks/*", Body: map[string]any{}})
+	srv.AnswerHTTP(t, suparusttest.HTTPAnswer{URL: "https://app.example.com/hooks/signup", Times: 1, Status: http.StatusOK,
+		Body: map[string]any{"error": map[string]any{"http_code": 403, "message": "by invitation only"}}})
+	sign := func() *suparusttest.Response {
+		return srv.Client().Post(t, "/auth/v1/signup", `{"email":"eve@example.com","password":"long enough"}`)
+	}
+	asked := make(chan suparusttest.HTTPRequest)
+	go func() {
+		defer close(asked)
+		asked <- srv.WaitHTTP(t, "https://app.example.com/*")
+	}()
+	if r := sign().WantStatus(t, http.StatusForbidden); !strings.Contains(string(r.Body), "by invitation only") {
+		t.Errorf("%s", r.Body)
+	}
+	var payload struct {
+		User struct{ Email string }
+	}
+	first := <-asked
+	if err := first.JSON(&payload); err != nil || payload.User.Email != "eve@example.com" || first.Method != "POST" || !first.Answered || first.Header.Get("Webhook-Id") == "" {
+		t.Errorf("%+v, %v", first, err)
+	}
+	sign().WantStatus(t, http.StatusOK)
+	want(t, "requests", len(srv.HTTPRequests(t, "https://app.example.com/hooks/signup")), 2)
+	want(t, "requests to nobody", len(srv.HTTPRequests(t, "https://other.example.com/*")), 0)
+	said := fatal(t, func(tb testing.TB) { srv.AnswerHTTP(tb, suparusttest.HTTPAnswer{URL: "app.example.com"}) })
+	want(t, "no address", said, `suparusttest: an answer needs the URL of the requests, such as https://hooks.example.com/*; "app.example.com" is none`)
+	srv.ClearHTTP(t)
+	want(t, "forgotten", len(srv.HTTPRequests(t, "")), 0)
 }
 
 func faultsOf(t *testing.T, srv *suparusttest.Server) {
@@ -317,72 +273,4 @@ func resetAuthOf(t *testing.T, srv *suparusttest.Server) {
 			t.Errorf("%s is not in the environment of a client", pair)
 		}
 	}
-}
-
-// TestAttachWithoutControl: what needs the control API says so, and what does
-// not works.
-func TestAttachWithoutControl(t *testing.T) {
-	t.Parallel()
-	srv := suparusttest.Start(t, suparusttest.WithoutProject())
-	there := suparusttest.Attach(t, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret})
-	there.Elevate(t, there.CreateUser(t, "ann@example.com", suparusttest.UserTOTP()))
-	const sentence = "start it with `suparust start --control` and hand Attach the option WithControl"
-	for name, use := range map[string]func(tb testing.TB, s *suparusttest.Server){
-		"Clock":         func(_ testing.TB, s *suparusttest.Server) { s.Clock.Advance(time.Hour) },
-		"Clock.Now":     func(_ testing.TB, s *suparusttest.Server) { s.Clock.Now() },
-		"Clock.Set":     func(_ testing.TB, s *suparusttest.Server) { s.Clock.Set(time.Now()) },
-		"Mail.All":      func(_ testing.TB, s *suparusttest.Server) { s.Mail.All() },
-		"Mail.Wait":     func(tb testing.TB, s *suparusttest.Server) { s.Mail.Wait(tb, "ann@example.com") },
-		"Mail.Clear":    func(_ testing.TB, s *suparusttest.Server) { s.Mail.Clear() },
-		"MailURL":       func(tb testing.TB, s *suparusttest.Server) { s.MailURL(tb) },
-		"Fault":         func(tb testing.TB, s *suparusttest.Server) { s.Fault(tb, suparusttest.Fault{Path: "/", Cut: true}) },
-		"ClearFaults":   func(tb testing.TB, s *suparusttest.Server) { s.ClearFaults(tb) },
-		"Disconnect":    func(tb testing.TB, s *suparusttest.Server) { s.Disconnect(tb) },
-		"Snapshot":      func(tb testing.TB, s *suparusttest.Server) { s.Snapshot(tb) },
-		"NamedSnapshot": func(tb testing.TB, s *suparusttest.Server) { s.NamedSnapshot(tb, "x") },
-		"Reset":         func(tb testing.TB, s *suparusttest.Server) { s.Reset(tb) },
-		"CreateSession": func(tb testing.TB, s *suparusttest.Server) { s.CreateSession(tb, "ann@example.com") },
-		"ResetAuth":     func(tb testing.TB, s *suparusttest.Server) { s.ResetAuth(tb) },
-		"Branch":        func(tb testing.TB, s *suparusttest.Server) { s.Branch(tb) },
-	} {
-		said := fatal(t, func(tb testing.TB) {
-			use(tb, suparusttest.Attach(tb, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret}))
-		})
-		if !strings.Contains(said, sentence) {
-			t.Errorf("%s says %q", name, said)
-		}
-	}
-
-	access := srv.Control(t)
-	said := fatal(t, func(tb testing.TB) {
-		suparusttest.Attach(tb, "", "", server.Keys{}, suparusttest.WithControl(access.URL, "not its token"))
-	})
-	if !strings.Contains(said, "the control API has a token of its own") {
-		t.Errorf("another token: %q", said)
-	}
-	said = fatal(t, func(tb testing.TB) {
-		suparusttest.Start(tb, suparusttest.WithControl(access.URL, "not its token"))
-	})
-	if !strings.Contains(said, "WithControl names a server that runs, for Attach") {
-		t.Errorf("in Start: %q", said)
-	}
-}
-
-// TestAttachEnv: the server of suparust exec, or of a shell's variables.
-func TestAttachEnv(t *testing.T) {
-	srv := suparusttest.Start(t, suparusttest.WithoutProject())
-	for _, pair := range srv.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
-	suparusttest.AttachEnv(t).Clock.Advance(time.Hour)
-	if d := time.Until(srv.Clock.Now()); d < 50*time.Minute {
-		t.Errorf("the clock is %v ahead", d)
-	}
-	t.Setenv("SUPARUST_CONTROL_URL", "")
-	there := suparusttest.AttachEnv(t, suparusttest.WithSQL("create table seen as select 1 as n"))
-	want(t, "its rows", rows(t, there.ServiceClient(), "/rest/v1/seen"), `[{"n":1}]`)
-	t.Setenv("SUPABASE_URL", "")
-	said := fatal(t, func(tb testing.TB) { suparusttest.AttachEnv(tb) })
-	want(t, "nowhere", said, "suparusttest: the environment names no server: run the tests with `suparust exec -- go test ./...`, or set SUPARUST_CONTROL_URL and SUPARUST_CONTROL_TOKEN")
 }

@@ -53,6 +53,8 @@ type Config struct {
 	Mail     *mail.Box
 	// Faults are those that requests are made to meet.
 	Faults *Faults
+	// HTTP is what the server asks of others.
+	HTTP *Outgoing
 	// Instance describes the server.
 	Instance func() (Instance, error)
 	// Disconnect ends every connection to the database and returns how many
@@ -108,6 +110,10 @@ func (h *Handler) routes() []route {
 		{"GET", "/faults", own(h.listFaults)},
 		{"POST", "/faults", own(h.addFault)},
 		{"DELETE", "/faults", own(h.clearFaults)},
+		{"GET", "/http", own(h.listAnswers)},
+		{"POST", "/http", own(h.addAnswer)},
+		{"DELETE", "/http", own(h.clearHTTP)},
+		{"GET", "/http/requests", own(h.listRequests)},
 		{"POST", "/database/disconnect", own(h.disconnect)},
 		{"POST", "/auth/reset", own(h.resetAuth)},
 		{"POST", "/auth/session", h.cfg.Session},

@@ -23,7 +23,7 @@ import (
 // signed is for the address that is configured.
 func newClient(via http.RoundTripper) *http.Client {
 	if via == nil {
-		via = newTransport()
+		via = NewTransport()
 	}
 	return &http.Client{
 		Transport:     via,
@@ -31,8 +31,8 @@ func newClient(via http.RoundTripper) *http.Client {
 	}
 }
 
-// newTransport finds this machine by the name that containers know it by, too.
-func newTransport() *http.Transport {
+// NewTransport is the way of hooks without another. It finds this machine by the name that containers know it by, too.
+func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: httpTimeout}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
