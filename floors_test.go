@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"server/internal/auth":    2,
 	"server/internal/storage": 2,
 	"server/internal/control": 2,
+	"server/internal/pgcron":  2,
 
 	"server/internal/session": 1,
 	"server/internal/project": 1,

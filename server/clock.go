@@ -22,6 +22,16 @@ type Clock struct {
 
 	mu    sync.Mutex
 	ahead time.Duration
+	jobs  jobs
+}
+
+// jobs are those of pg_cron; nil where there can be none.
+type jobs interface {
+	// Move brings the clock forward with the help of forward, by d altogether,
+	// and runs what is due on the way.
+	Move(d time.Duration, forward func(time.Duration) error) error
+	// Skip says that the clock was set, which runs nothing.
+	Skip()
 }
 
 func newClock(base func() time.Time, log *slog.Logger) *Clock { return &Clock{base: base, log: log} }
@@ -43,10 +53,15 @@ func (c *Clock) Now() time.Time {
 // Advance moves the clock forward, or back where d is less than 0. With
 // Config.SQLClock it returns when now() says so in every connection. If the
 // database cannot be told, the clock stays as it was, and the log says why.
+//
+// On the way forward it stops at every time that jobs of pg_cron are due, has
+// them run and waits for their end: one after the other, each at most 60 times
+// and all for at most a minute; the log tells of what was left out.
 func (c *Clock) Advance(d time.Duration) { c.logged(c.advance(d)) }
 
 // Set makes it t now; the clock runs on from there. With Config.SQLClock it is
-// as Advance is.
+// as Advance is. It is a leap: the time between was never, and no job of
+// pg_cron has been due in it.
 func (c *Clock) Set(t time.Time) { c.logged(c.set(t)) }
 
 func (c *Clock) logged(err error) {
@@ -56,11 +71,33 @@ func (c *Clock) logged(err error) {
 }
 
 func (c *Clock) advance(d time.Duration) error {
-	return c.move(func(ahead time.Duration) time.Duration { return ahead + d })
+	forward := func(d time.Duration) error {
+		return c.move(func(ahead time.Duration) time.Duration { return ahead + d })
+	}
+	if j := c.due(); j != nil && d > 0 {
+		return j.Move(d, forward)
+	}
+	return forward(d)
 }
 
 func (c *Clock) set(t time.Time) error {
-	return c.move(func(time.Duration) time.Duration { return t.Sub(c.real()) })
+	err := c.move(func(time.Duration) time.Duration { return t.Sub(c.real()) })
+	if j := c.due(); j != nil {
+		j.Skip()
+	}
+	return err
+}
+
+func (c *Clock) due() jobs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.jobs
+}
+
+func (c *Clock) setJobs(j jobs) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.jobs = j
 }
 
 // move moves the database's clock first: who sees the new time here sees it

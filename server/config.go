@@ -101,6 +101,9 @@ type Config struct {
 	Progress io.Writer
 	// Now is the clock of tokens and codes; nil is time.Now.
 	Now func() time.Time
+	// PauseCron has no job of pg_cron run because time passes: only when the
+	// clock is advanced, and when RunCron asks for it.
+	PauseCron bool
 	// SQLClock has the database's now(), transaction_timestamp(),
 	// statement_timestamp(), clock_timestamp() and age() go by the server's
 	// Clock. CURRENT_TIMESTAMP and its kin, 'now' as a literal, and what PostgreSQL
@@ -315,7 +318,7 @@ func (c *Config) Ephemeral() {
 	// no test and no command sends mail to people
 	c.Mail = MailConfig{From: c.Mail.From, ListenAddr: "127.0.0.1", OnDemand: true}
 	c.Auth.unguarded()
-	c.Quickstart = false
+	c.Quickstart, c.PauseCron = false, true
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
 	}

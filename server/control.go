@@ -77,7 +77,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 			n, err := s.Disconnect(ctx)
 			return n, asControl(err)
 		},
-		Branches: s.branches, Snapshots: s.snapshots,
+		Branches: s.branches, Snapshots: s.snapshots, RunCron: s.controlCron,
 	})
 	if s.cfg.ControlAddr != "" {
 		return faulty

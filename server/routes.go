@@ -147,7 +147,7 @@ func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
 
 func (s *Server) restConfig() rest.Config {
 	d := s.cfg.Database
-	c := rest.Config{
+	c := rest.Config{Heard: s.cronHeard,
 		DB: s.db.api, ListenConn: s.db.listenConn, Plain: s.cfg.plain(), Options: s.cfg.REST, Limits: s.cfg.Limits,
 		Channel: d.Channel, PreConfig: d.PreConfig, NoDatabaseConfig: d.NoSettings, RememberedTokens: s.cfg.RememberedTokens,
 		PublicURL: s.restURL(), Now: s.cfg.Now, Logger: s.cfg.Logger.With("target", "rest"),

@@ -27,6 +27,7 @@ import (
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
+	"github.com/suparust/suparust/server/internal/pgcron"
 	"github.com/suparust/suparust/server/internal/rest"
 	"github.com/suparust/suparust/server/internal/storage"
 	"github.com/suparust/suparust/server/internal/storage/blob"
@@ -50,6 +51,7 @@ type Server struct {
 	auth     *auth.Handler
 	storage  *storage.Handler
 	clock    *Clock
+	cron     *pgcron.Scheduler // of the jobs of pg_cron; nil where the database is served as it is found
 	faults   control.Faults
 	control  *control.Handler // nil where it is off, and what follows too
 	branches *branches
@@ -167,6 +169,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.followClock(ctx); err != nil {
 		return err
 	}
+	s.makeCron()
 	handler, err := s.routes(ctx)
 	if err != nil {
 		return err
@@ -190,6 +193,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.serveAdmin(ctx); err != nil {
 		return err
 	}
+	s.startCron()
 	if cl := s.db.cluster; cl != nil {
 		s.serving.Go(func() { s.watch(cl) })
 	}
@@ -284,6 +288,7 @@ func (s *Server) stop(ctx context.Context) error {
 	if s.branches != nil {
 		errs = append(errs, s.branches.close(), s.snapshots.close())
 	}
+	s.stopCron()
 	s.cutOff()
 	s.settling.Wait()
 	errs = append(errs, s.mailbox.close(ctx))

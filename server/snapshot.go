@@ -184,6 +184,7 @@ func (s *Server) stoppable(ctx context.Context, do func(beforeStop func()) error
 		return false, err
 	}
 	s.db.renew()
+	s.cronHeard()
 	err = errors.Join(err, restarted(context.WithoutCancel(ctx), s.rest.KnownSchema()))
 	s.gate.open()
 	return true, err
@@ -266,6 +267,7 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Dur
 	}
 	s.db.renew()
 	s.storage.Replaced()
+	defer s.cronHeard() // its jobs may be others now
 	if err == nil && s.cfg.SQLClock {
 		err = s.db.moveClock(ctx, ahead())
 	}

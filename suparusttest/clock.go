@@ -25,13 +25,17 @@ func (c *Clock) Now() time.Time {
 	return now
 }
 
-// Advance moves the clock forward, or back where d is less than 0.
+// Advance moves the clock forward, or back where d is less than 0. Jobs of
+// pg_cron that are due on the way run at their time, one after the other, and
+// have ended when it returns: each at most 60 times, which are the last ones,
+// and all for at most a minute.
 func (c *Clock) Advance(d time.Duration) {
 	c.tb.Helper()
 	c.check(c.of.advance(context.Background(), d))
 }
 
-// Set makes it t now; the clock runs on from there.
+// Set makes it t now; the clock runs on from there. It is a leap: no job of
+// pg_cron has been due in the time between.
 func (c *Clock) Set(t time.Time) {
 	c.tb.Helper()
 	c.check(c.of.setClock(context.Background(), t))

@@ -142,6 +142,11 @@ func (e elsewhere) disconnect(ctx context.Context) error {
 	return e.post(ctx, "/database/disconnect", nil)
 }
 
+func (e elsewhere) runCron(ctx context.Context, name string) (*CronRun, error) {
+	run := &CronRun{}
+	return run, e.call(ctx, http.MethodPost, "/cron/"+url.PathEscape(name)+"/run", nil, run)
+}
+
 func (e elsewhere) save(ctx context.Context, name string) (*Snapshot, bool, error) {
 	var info server.SnapshotInfo
 	err := e.call(ctx, http.MethodPost, "/snapshot", map[string]string{"name": name}, &info)

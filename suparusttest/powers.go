@@ -38,6 +38,9 @@ type powers interface {
 	clearFaults(ctx context.Context) error
 	disconnect(ctx context.Context) error
 
+	// runCron runs a job of pg_cron, whose command may fail all the same.
+	runCron(ctx context.Context, name string) (*CronRun, error)
+
 	// save saves a snapshot; restarted tells that connections to the database
 	// may have ended.
 	save(ctx context.Context, name string) (n *Snapshot, restarted bool, err error)
@@ -141,6 +144,10 @@ func (h here) clearFaults(context.Context) error {
 func (h here) disconnect(ctx context.Context) error {
 	_, err := h.srv.Disconnect(ctx)
 	return err
+}
+
+func (h here) runCron(ctx context.Context, name string) (*CronRun, error) {
+	return h.srv.RunCron(ctx, name)
 }
 
 var (

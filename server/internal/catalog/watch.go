@@ -25,6 +25,9 @@ type Watcher struct {
 	// opened at once.
 	Restarting func() bool
 	Restarted  <-chan struct{}
+	// Heard, when not nil, is called for every notification, and when the
+	// connection was opened: then some may have been lost.
+	Heard func()
 	// Retry is the first pause after a lost connection, 0 means 100 ms; it doubles up to 32 times.
 	Retry time.Duration
 }
@@ -79,6 +82,11 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return false, err
 	}
+	heard := w.Heard
+	if heard == nil {
+		heard = func() {}
+	}
+	heard()
 	// A burst of notifications is one reload; one that comes while a reload
 	// runs makes another afterwards.
 	dirty := make(chan struct{}, 1)
@@ -102,6 +110,7 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 		if err != nil {
 			return true, err
 		}
+		heard()
 		switch n.Payload {
 		case "", "reload schema", "reload config":
 			select {

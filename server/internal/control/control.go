@@ -64,6 +64,9 @@ type Config struct {
 	ResetAuth func(ctx context.Context) error
 	Branches  Branches
 	Snapshots Snapshots
+	// RunCron runs a job of pg_cron and returns what is answered of it; a
+	// Refusal says that there is none.
+	RunCron func(ctx context.Context, name string) (any, error)
 	// Session answers with the tokens of a new session, for the user that the
 	// body names.
 	Session http.Handler
@@ -117,6 +120,7 @@ func (h *Handler) routes() []route {
 		{"POST", "/database/disconnect", own(h.disconnect)},
 		{"POST", "/auth/reset", own(h.resetAuth)},
 		{"POST", "/auth/session", h.cfg.Session},
+		{"POST", "/cron/{name}/run", own(h.runCron)},
 		{"GET", "/snapshots", own(h.listSnapshots)},
 		{"DELETE", "/snapshots/{name}", own(h.deleteSnapshot)},
 		{"POST", "/snapshot", own(h.saveSnapshot)},

@@ -25,43 +25,54 @@ type turnOf struct {
 // that jobs are due, runs them, one after the other in the order of their ids,
 // and waits for their end. Of a job that is due more than 60 times the last 60
 // are run; what is not done in a minute is left out, and the log says so.
-// forward moves the clock.
-func (s *Scheduler) Move(d time.Duration, forward func(time.Duration)) {
+// forward moves the clock, and its error is Move's.
+func (s *Scheduler) Move(d time.Duration, forward func(time.Duration) error) error {
 	s.turn.Lock()
 	defer s.Wake()
 	defer s.turn.Unlock()
-	defer func() { s.after = s.cfg.Now() }()
 	ctx, cancel := context.WithTimeout(s.ending, movePatience)
 	defer cancel()
-	start := s.cfg.Now()
-	done := time.Duration(0)
-	defer func() { forward(d - done) }()
-	there, err := s.cfg.Present(ctx)
-	if err != nil || !there {
-		if err != nil {
-			s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the clock was moved and no job of pg_cron was run: the database cannot be asked", slog.Any("error", err))
-		}
-		return
+	way := &way{start: s.cfg.Now(), forward: forward}
+	err := s.pass(ctx, way, d)
+	if way.err == nil {
+		way.to(way.start.Add(d))
 	}
-	err = s.pass(ctx, start, start.Add(d), func(at time.Time) {
-		if step := at.Sub(start) - done; step > 0 {
-			forward(step)
-			done += step
-		}
-	})
-	if err != nil {
-		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the clock was moved and jobs of pg_cron that were due were not run", slog.Any("error", err))
+	s.after = s.cfg.Now()
+	if err != nil && way.err == nil && s.ending.Err() == nil {
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the clock was moved, and jobs of pg_cron that were due have not been run", slog.Any("error", err))
 	}
+	return way.err
 }
 
-// pass runs what is due after start up to end; at brings the clock there.
-func (s *Scheduler) pass(ctx context.Context, start, end time.Time, at func(time.Time)) error {
+// way is how far the clock was moved.
+type way struct {
+	start   time.Time
+	done    time.Duration
+	forward func(time.Duration) error
+	err     error
+}
+
+func (w *way) to(t time.Time) bool {
+	if step := t.Sub(w.start) - w.done; step > 0 && w.err == nil {
+		if w.err = w.forward(step); w.err == nil {
+			w.done += step
+		}
+	}
+	return w.err == nil
+}
+
+// pass runs what is due in the d after the start of the way.
+func (s *Scheduler) pass(ctx context.Context, w *way, d time.Duration) error {
+	there, err := s.cfg.Present(ctx)
+	if err != nil || !there {
+		return err
+	}
 	st, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close(ctx, st)
-	turns, err := s.turns(ctx, st, start, end)
+	turns, err := s.turns(ctx, st, w.start, w.start.Add(d))
 	if err != nil {
 		return err
 	}
@@ -69,7 +80,9 @@ func (s *Scheduler) pass(ctx context.Context, start, end time.Time, at func(time
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at(t.at)
+		if !w.to(t.at) {
+			return w.err
+		}
 		if _, err := s.once(ctx, st, t.job); err != nil {
 			return err
 		}

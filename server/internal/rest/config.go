@@ -25,6 +25,8 @@ type Config struct {
 	// ListenConn opens a connection of its own for the schema listener; nil
 	// runs without one.
 	ListenConn func(context.Context) (*pgx.Conn, error)
+	// Heard is told of every notification on Channel; nil is not.
+	Heard func()
 	// Plain says that the database has nothing of the platform's own: no log of
 	// schema changes and no function that checks numbers of rows. What was not
 	// found is looked for again when the catalog has changed, and a write whose

@@ -131,14 +131,14 @@ func (h *Handler) Configured() *Options { return h.options.Load() }
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.http.ServeHTTP(w, r) }
 
-// watch starts the schema listener with the first request, so that a server
+// Watch starts the schema listener, which the first request does else: a server
 // that serves no REST request needs no connection for it.
-func (h *Handler) watch() {
+func (h *Handler) Watch() {
 	if h.cfg.ListenConn == nil {
 		return
 	}
 	h.watching.Do(func() {
-		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Logger: h.log,
+		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Heard: h.cfg.Heard, Logger: h.log,
 			Restarting: func() bool { return h.restarting.Load() > 0 }, Restarted: h.restarted}
 		h.done.Go(func() { w.Run(h.background) })
 	})
@@ -173,7 +173,7 @@ const (
 )
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	h.watch()
+	h.Watch()
 	if err := checkHeaders(r.Header); err != nil {
 		return err
 	}
