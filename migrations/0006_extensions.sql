@@ -13,10 +13,15 @@ declare
 begin
   for optional in
     select name from pg_available_extensions
-    where name in ('pg_stat_statements', 'pgjwt') and installed_version is null
+    where name in ('pg_stat_statements', 'pgjwt', 'supabase_vault') and installed_version is null
   loop
     begin
-      execute format('create extension if not exists %I with schema extensions', optional);
+      if optional = 'pgjwt' then
+        -- Those that an older release has created for want of the extension.
+        drop function if exists extensions.verify(text, text, text), extensions.sign(json, text, text), extensions.algorithm_sign(text, text, text),
+          extensions.url_encode(bytea), extensions.url_decode(text), extensions.try_cast_double(text);
+      end if;
+      execute format('create extension if not exists %I with schema %s', optional, case optional when 'supabase_vault' then 'vault' else 'extensions' end);
     exception when others then
       raise log 'extension % is not usable in this build: %', optional, sqlerrm;
     end;

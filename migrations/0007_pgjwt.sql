@@ -56,8 +56,8 @@ begin
     as $fn$
       select j.header, j.payload,
         p.part[3] = extensions.algorithm_sign(p.part[1] || '.' || p.part[2], secret, algorithm)
-        and coalesce(to_timestamp(extensions.try_cast_double(j.payload ->> 'nbf')) <= current_timestamp, true)
-        and coalesce(to_timestamp(extensions.try_cast_double(j.payload ->> 'exp')) > current_timestamp, true)
+        and coalesce(to_timestamp(extensions.try_cast_double(j.payload ->> 'nbf')) <= now(), true)
+        and coalesce(to_timestamp(extensions.try_cast_double(j.payload ->> 'exp')) > now(), true)
       from (select string_to_array(token, '.') as part) p,
       lateral (
         select convert_from(extensions.url_decode(p.part[1]), 'UTF8')::json as header,

@@ -108,7 +108,7 @@ func TestCatalog(t *testing.T) {
 			anon | auth extensions graphql graphql_public public realtime storage supabase_functions suparust
 			authenticated | auth extensions graphql graphql_public public realtime storage supabase_functions suparust
 			authenticator | extensions graphql_public public suparust
-			service_role | auth extensions graphql graphql_public public realtime storage supabase_functions suparust
+			service_role | auth extensions graphql graphql_public public realtime storage supabase_functions suparust vault
 			supabase_auth_admin | auth public suparust
 			supabase_storage_admin | public storage suparust`,
 		},

@@ -117,6 +117,7 @@ type Config struct {
 	// sent to the database; nil is not.
 	Trace func(RequestRecord)
 
+	cronChosen  bool // somebody has said whether PauseCron is to be
 	keepNothing bool // the database and the files end with the server
 
 	project     *project.Project
@@ -301,6 +302,9 @@ func (c *Config) transient() {
 		c.projectData = c.Database.DataDir // the project's snapshots stay in reach
 	}
 	c.Database.DataDir, c.Storage.Root = "", ""
+	if !c.cronChosen {
+		c.PauseCron = true // time alone surprises no test
+	}
 }
 
 // Ephemeral turns c into the configuration of a server for one test or one
@@ -318,7 +322,7 @@ func (c *Config) Ephemeral() {
 	// no test and no command sends mail to people
 	c.Mail = MailConfig{From: c.Mail.From, ListenAddr: "127.0.0.1", OnDemand: true}
 	c.Auth.unguarded()
-	c.Quickstart, c.PauseCron = false, true
+	c.Quickstart = false
 	if c.Keys.JWTSecret == "" {
 		c.Keys.JWTSecret = DemoJWTSecret
 	}

@@ -30,10 +30,10 @@ var serverSettings = []Setting{
 		set: func(c *Config, v string) error { c.ControlAddr = v; return nil }},
 	{Name: "SUPARUST_EPHEMERAL", Default: "false", Help: "Keep nothing: the database and the files end with the server, whatever SUPARUST_DB_DATA_DIR and SUPARUST_STORAGE_ROOT say.",
 		set: boolSetting(func(c *Config) *bool { return &c.keepNothing })},
-	{Name: "SUPARUST_CRON", Default: "true; false for `suparust exec`", Help: "Run the jobs of pg_cron when they are due. Without it they run when a test advances the clock or asks for one: see docs/testing.md.",
+	{Name: "SUPARUST_CRON", Default: "true; false for a database that ends with the server", Help: "Run the jobs of pg_cron when they are due. Without it they run when a test advances the clock or asks for one: see docs/testing.md.",
 		set: func(c *Config, v string) error {
 			on, err := strconv.ParseBool(v)
-			c.PauseCron = !on
+			c.PauseCron, c.cronChosen = !on, true
 			return err
 		}},
 	{Name: "SUPARUST_SQL_CLOCK", Default: "false", Help: "Have now() of SQL go by the clock that tests move: see docs/testing.md. Only for databases that end with the server, as of `suparust exec` and `suparust start --ephemeral`.",

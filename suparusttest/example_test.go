@@ -24,7 +24,7 @@ func TestExamples(outer *testing.T) {
 		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
 		"Snapshot": ExampleServer_Snapshot, "Reset": ExampleServer_Reset, "WithSnapshot": ExampleWithSnapshot,
 		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
-		"Fault": ExampleServer_Fault, "WithSQLClock": ExampleWithSQLClock, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP,
+		"Fault": ExampleServer_Fault, "WithSQLClock": ExampleWithSQLClock, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP, "RunCron": ExampleServer_RunCron, "Cron": ExampleServer_clock_cron,
 	} {
 		outer.Run(name, func(inner *testing.T) {
 			t = inner
@@ -189,6 +189,33 @@ func ExampleWithSQLClock() {
 	srv.Clock.Advance(8 * 24 * time.Hour) // now() of the policy goes along; current_timestamp would not
 	if n := open(); n != 0 {
 		t.Errorf("%d invitations after a week, want 0", n)
+	}
+}
+
+func ExampleServer_clock_cron() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL(`
+		create extension pg_cron;
+		create table reports (id bigint generated always as identity);
+		select cron.schedule('report', '0 3 * * *', 'insert into reports default values');
+	`))
+	srv.Clock.Advance(7 * 24 * time.Hour) // returns when the seven runs have ended
+	var reports []struct{ ID int }
+	srv.ServiceClient().Get(t, "/rest/v1/reports").WantStatus(t, http.StatusOK).JSON(t, &reports)
+	if len(reports) != 7 {
+		t.Errorf("%d reports in a week", len(reports))
+	}
+}
+
+func ExampleServer_RunCron() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL(`
+		create extension pg_cron;
+		create table carts (id bigint generated always as identity, touched timestamptz default now());
+		insert into carts (touched) values (now()), (now() - interval '2 days');
+		select cron.schedule('empty carts', '@hourly', $$ delete from carts where touched < now() - interval '1 day' $$);
+	`))
+	run := srv.RunCron(t, "empty carts") // now, and only now: time alone runs no job of a test
+	if run.Message != "DELETE 1" {
+		t.Errorf("the job says %s", run.Message)
 	}
 }
 

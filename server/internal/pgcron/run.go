@@ -98,9 +98,6 @@ func (s *Scheduler) login(ctx context.Context, j *Job) (*pgconn.PgConn, error) {
 	}
 	cfg := full.Config.Copy()
 	cfg.Database = j.Database
-	if cfg.RuntimeParams == nil {
-		cfg.RuntimeParams = map[string]string{}
-	}
 	cfg.RuntimeParams["application_name"] = "pg_cron"
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: endTimeout}

@@ -100,6 +100,7 @@ func (s *Scheduler) open(ctx context.Context) (*store, error) {
 		if err != nil {
 			return nil, err
 		}
+		cfg.RuntimeParams["application_name"] = "pg_cron scheduler"
 		return pgx.ConnectConfig(ctx, cfg)
 	})
 	if err == nil && st.problem != nil {
