@@ -3,6 +3,7 @@ package suparusttest_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,24 @@ const cronTables = `
 	create table ticks (id bigint generated always as identity, job text);
 	create view runs as select job, d.status, d.start_time, d.return_message from ticks join cron.job_run_details d on d.runid = ticks.id;
 `
+
+var (
+	lookForCron sync.Once
+	cronIsThere bool
+)
+
+// needsCron skips where PostgreSQL is an installed one, which gets no extensions
+// of the server's.
+func needsCron(t *testing.T) {
+	t.Helper()
+	lookForCron.Do(func() {
+		srv := suparusttest.Start(t, suparusttest.WithoutProject())
+		cronIsThere = column(t, srv, "select exists (select from pg_available_extensions where name = 'pg_cron' and comment like 'Job scheduler%')") == "true"
+	})
+	if !cronIsThere {
+		t.Skip("PostgreSQL is an installed one, and has no pg_cron of the server's")
+	}
+}
 
 func column(t *testing.T, srv *suparusttest.Server, sql string, args ...any) string {
 	t.Helper()
@@ -40,6 +59,7 @@ func tick(t *testing.T, srv *suparusttest.Server, name, schedule string) {
 // it is.
 func TestCronByTheClock(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(cronTables))
 	begin := time.Date(2030, 1, 31, 12, 30, 15, 0, time.UTC)
 	srv.Clock.Set(begin)
@@ -94,6 +114,7 @@ func TestCronByTheClock(t *testing.T) {
 // TestCronIsBounded: a year of minutes is not made up for.
 func TestCronIsBounded(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(cronTables))
 	tick(t, srv, "minutely", "* * * * *")
 	srv.Clock.Advance(365 * 24 * time.Hour)
@@ -126,6 +147,7 @@ func TestCronIsBounded(t *testing.T) {
 // database, and what it says is what pg_cron says.
 func TestRunCron(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(cronTables+`
 		create role worker login password 'a secret of its own';
 		grant usage on schema cron to worker;

@@ -83,6 +83,7 @@ const schedulers = "select count(*) from pg_stat_activity where application_name
 // some.
 func TestCronByTime(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(byItself))
 	l := listen(t, srv)
 	l.until(t, "("+schedulers+") = 0")
@@ -131,6 +132,7 @@ func TestCronByTime(t *testing.T) {
 // TestCronOfAReplacedDatabase: the jobs are those of the database that is there.
 func TestCronOfAReplacedDatabase(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(byItself),
 		suparusttest.WithSQL("create extension pg_cron; select cron.schedule('second', '1 second', 'notify runs, ''first''')"))
 	l := listen(t, srv)
@@ -157,6 +159,7 @@ func TestCronOfAReplacedDatabase(t *testing.T) {
 // and another goes on when it ends.
 func TestCronOfSeveralServers(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(`
 		create extension pg_cron;
 		create table seconds (s bigint primary key, pid int, n int default 1);

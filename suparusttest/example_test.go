@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -27,6 +28,9 @@ func TestExamples(outer *testing.T) {
 		"Fault": ExampleServer_Fault, "WithSQLClock": ExampleWithSQLClock, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP, "RunCron": ExampleServer_RunCron, "Cron": ExampleServer_clock_cron,
 	} {
 		outer.Run(name, func(inner *testing.T) {
+			if strings.HasSuffix(name, "Cron") {
+				needsCron(inner)
+			}
 			t = inner
 			example()
 		})

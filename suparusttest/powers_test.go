@@ -23,6 +23,7 @@ type power struct {
 // its beginning.
 var powers = []power{
 	{"users", usersOf}, {"SQL as a user", rolesOf}, {"fixtures", fixturesOf}, {"mail and text messages", messagesOf}, {"the clock", clockOf},
+	{"jobs", jobsOf},
 	{"requests to others", othersOf},
 	{"faults", faultsOf}, {"connections that end", disconnectOf}, {"snapshots", snapshotsOf}, {"a branch", branchOf}, {"reset", resetOf}, {"no users", resetAuthOf},
 }
@@ -142,6 +143,20 @@ func clockOf(t *testing.T, srv *suparusttest.Server) {
 	srv.ClientWithClaims(t, map[string]any{"sub": cat.ID}).Get(t, "/rest/v1/notes").WantStatus(t, http.StatusOK) // a token of this time
 	srv.Clock.Set(time.Now())
 	srv.ClientAs(cat).Get(t, "/auth/v1/user").WantStatus(t, http.StatusOK)
+}
+
+func jobsOf(t *testing.T, srv *suparusttest.Server) {
+	needsCron(t)
+	srv.Exec(t, "create extension pg_cron; create table done (at timestamptz default now()); select cron.schedule('nightly', '0 3 * * *', 'insert into done default values')")
+	if run := srv.RunCron(t, "nightly"); run.Message != "INSERT 0 1" || run.JobName != "nightly" || run.ID != 1 {
+		t.Errorf("the run is %+v", run)
+	}
+	srv.Clock.Advance(48 * time.Hour)
+	if n := column(t, srv, "select count(*) from done"); n != "3" {
+		t.Errorf("after two nights the job has been run %s times", n)
+	}
+	srv.Clock.Set(time.Now())
+	srv.Exec(t, "drop extension pg_cron; drop table done")
 }
 
 func othersOf(t *testing.T, srv *suparusttest.Server) {

@@ -4,7 +4,7 @@
 -- one that each database makes for itself when it gets its first secret.
 
 -- The key. It is no part of a dump: secrets that a dump brought to another
--- database cannot be read there.
+-- database cannot be read there. Superusers and members of pg_read_all_data see it.
 create table vault.root_key (
   only_one boolean primary key default true check (only_one),
   key bytea not null

@@ -39,7 +39,7 @@ const (
 func point(b *strings.Builder, query string, position int) {
 	text := []rune(strings.ReplaceAll(query, "\t", " "))
 	at := position - 1
-	if at >= len(text) {
+	if at > len(text) {
 		return
 	}
 	line, begin := 1, 0
