@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -19,11 +20,20 @@ import (
 // strict is a server whose role postgres is no superuser, as on the platform.
 func strict(c *server.Config) { c.Database.StrictPostgresRole = true }
 
-// brings skips where PostgreSQL is an installed one, which gets no extensions of
-// the server's.
-func brings(t *testing.T, srv *suparusttest.Server) {
+var (
+	lookForCron sync.Once
+	cronIsThere bool
+)
+
+// needsCron skips where PostgreSQL is an installed one, which gets no extensions
+// of the server's.
+func needsCron(t *testing.T) {
 	t.Helper()
-	if !query[bool](t, login(t, srv, "postgres"), "select exists (select from pg_available_extensions where name = 'pg_cron' and comment like 'Job scheduler%')") {
+	lookForCron.Do(func() {
+		srv := suparusttest.Start(t, suparusttest.WithoutProject())
+		cronIsThere = query[bool](t, login(t, srv, "postgres"), "select exists (select from pg_available_extensions where name = 'pg_cron' and comment like 'Job scheduler%')")
+	})
+	if !cronIsThere {
 		t.Skip("PostgreSQL is an installed one, and has no pg_cron of the server's")
 	}
 }
@@ -74,8 +84,8 @@ func exec(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 // superuser.
 func TestSQL(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(strict))
-	brings(t, srv)
 	postgres, admin := login(t, srv, "postgres"), login(t, srv, "supabase_admin")
 	for _, with := range []string{"with schema pg_catalog", "with schema extensions", ""} {
 		exec(t, postgres, "create extension pg_cron "+with)
@@ -192,8 +202,8 @@ func TestSQL(t *testing.T) {
 // TestSQLTakesTheSameSchedules compares cron.schedule with Parse.
 func TestSQLTakesTheSameSchedules(t *testing.T) {
 	t.Parallel()
+	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject())
-	brings(t, srv)
 	srv.Exec(t, "create extension pg_cron")
 	texts := slices.Concat(pgcron.Valid, pgcron.Invalid)
 	// words and letters of schedules, put together
