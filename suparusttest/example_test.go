@@ -3,6 +3,8 @@ package suparusttest_test
 import (
 	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,16 +19,24 @@ import (
 
 var t *testing.T // of the test function that an example stands for
 
-// TestExamples runs the examples as the tests they stand for.
+// examples are the functions below and beside, by their names.
+var examples = map[string]func(){
+	"AsRole": ExampleAsRole, "Attach": ExampleAttach, "AttachEnv": ExampleAttachEnv, "Client": ExampleClient, "Main": ExampleMain,
+	"Mailbox_Wait": ExampleMailbox_Wait, "Mailbox_Wait_sms": ExampleMailbox_Wait_sms,
+	"Server_AnswerHTTP": ExampleServer_AnswerHTTP, "Server_Branch": ExampleServer_Branch, "Server_ClientWithClaims": ExampleServer_ClientWithClaims,
+	"Server_clock": ExampleServer_clock, "Server_clock_cron": ExampleServer_clock_cron, "Server_RunCron": ExampleServer_RunCron, "Server_Control": ExampleServer_Control, "Server_CreateSession": ExampleServer_CreateSession,
+	"Server_CreateUser": ExampleServer_CreateUser, "Server_Disconnect": ExampleServer_Disconnect, "Server_Environ": ExampleServer_Environ,
+	"Server_Fault": ExampleServer_Fault, "Server_Load": ExampleServer_Load, "Server_NextOAuthUser": ExampleServer_NextOAuthUser,
+	"Server_Pool": ExampleServer_Pool, "Server_Reset": ExampleServer_Reset, "Server_SignIn": ExampleServer_SignIn, "Server_Snapshot": ExampleServer_Snapshot,
+	"Start": ExampleStart, "Start_benchmark": ExampleStart_benchmark, "WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
+	"WithFixedCode": ExampleWithFixedCode, "WithFixtures": ExampleWithFixtures, "WithFixtures_brought": ExampleWithFixtures_brought,
+	"WithHTTP": ExampleWithHTTP, "WithMigrations": ExampleWithMigrations, "WithSharedCluster": ExampleWithSharedCluster,
+	"WithSnapshot": ExampleWithSnapshot, "WithSQLClock": ExampleWithSQLClock,
+}
+
+// TestExamples runs the examples as the tests they stand for, and misses none.
 func TestExamples(outer *testing.T) {
-	for name, example := range map[string]func(){
-		"Start": ExampleStart, "WithMigrations": ExampleWithMigrations, "WithFixtures": ExampleWithFixtures,
-		"WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
-		"ClientWithClaims": ExampleServer_ClientWithClaims, "Pool": ExampleServer_Pool,
-		"Snapshot": ExampleServer_Snapshot, "Reset": ExampleServer_Reset, "WithSnapshot": ExampleWithSnapshot,
-		"Mail": ExampleMailbox_Wait, "SMS": ExampleMailbox_Wait_sms, "CreateUser": ExampleServer_CreateUser, "AsRole": ExampleAsRole,
-		"Fault": ExampleServer_Fault, "WithSQLClock": ExampleWithSQLClock, "Clock": ExampleServer_clock, "Fixtures": ExampleWithFixtures_brought, "HTTP": ExampleWithHTTP, "RunCron": ExampleServer_RunCron, "Cron": ExampleServer_clock_cron,
-	} {
+	for name, example := range examples {
 		outer.Run(name, func(inner *testing.T) {
 			if strings.HasSuffix(name, "Cron") {
 				needsCron(inner)
@@ -34,6 +44,22 @@ func TestExamples(outer *testing.T) {
 			t = inner
 			example()
 		})
+	}
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		outer.Fatal(err)
+	}
+	function := regexp.MustCompile(`(?m)^func Example(\w+)\(`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			outer.Fatal(err)
+		}
+		for _, m := range function.FindAllStringSubmatch(string(text), -1) {
+			if examples[m[1]] == nil {
+				outer.Errorf("%s: Example%s is run by nobody", file, m[1])
+			}
+		}
 	}
 }
 

@@ -1,23 +1,3 @@
-// Package suparusttest gives a Go test its own Supabase: a PostgreSQL and a
-// server for the REST, Auth and Storage APIs, on free ports, gone when the test
-// ends.
-//
-//	func TestNotes(t *testing.T) {
-//		t.Parallel()
-//		srv := suparusttest.Start(t) // uses the supabase/ folder of the repository
-//		ann := srv.CreateUser(t, "ann@example.com")
-//		srv.ClientAs(ann).Post(t, "/rest/v1/notes", `{"body":"hello"}`).WantStatus(t, 201)
-//	}
-//
-// The first Start of a process prepares a template of the database, once per
-// content of the project, and keeps it in a cache; every further one is a copy
-// of it in memory. While a test runs, the next ones' databases are made ready.
-//
-// On failure the test's log shows the server's URL, the psql command, the last
-// requests with their SQL and the end of the logs; go test -artifacts keeps them
-// as files. Run one package with -suparust.keep to find the database of a failed
-// test still there, with -suparust.serve that of every test: it waits for Ctrl-C
-// before it ends.
 package suparusttest
 
 import (
