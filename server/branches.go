@@ -57,7 +57,7 @@ func (s *Server) branchConfig(id string, sqlClock bool) Config {
 	c.Ephemeral()
 	c.Quickstart = quickstart
 	c.Mailbox, c.Cluster, c.Progress, c.From, c.Snapshot = nil, nil, nil, nil, ""
-	c.HTTP = s.ownHTTP
+	c.HTTP, c.Trace = s.given.http, s.given.trace
 	c.Now = s.clock.base // it has a clock of its own, which begins at the real time
 	c.SQLClock = sqlClock || c.SQLClock
 	c.Logger = c.Logger.With("branch", id)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/auth"
+	"github.com/suparust/suparust/server/internal/auth/hook"
 	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/httpx"
 )
@@ -59,6 +60,27 @@ func (c *Config) controlAnywhere() bool {
 	return err == nil && !loopbackHost(host)
 }
 
+// observe has the server keep what the control API tells of it: what it asks of
+// others, and its last requests.
+func (s *Server) observe(c *Config) {
+	s.given.http, s.given.trace = c.HTTP, c.Trace
+	if !c.Control {
+		return
+	}
+	next := c.HTTP
+	if next == nil {
+		next = hook.NewTransport()
+	}
+	s.outgoing = control.NewOutgoing(next)
+	c.HTTP = s.outgoing
+	c.Trace = func(r RequestRecord) {
+		s.recent.Note(r)
+		if s.given.trace != nil {
+			s.given.trace(r)
+		}
+	}
+}
+
 // withControl puts the control API, where it is on and has no port of its own,
 // and the faults that it plans around the dialects.
 func (s *Server) withControl(next http.Handler) http.Handler {
@@ -71,7 +93,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	}
 	s.branches, s.snapshots = newBranches(s), &snapshots{s: s}
 	s.control = control.New(control.Config{
-		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing,
+		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing, Recent: &s.recent, DatabaseLog: s.databaseLog,
 		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
 		Disconnect: func(ctx context.Context) (int, error) {
 			n, err := s.Disconnect(ctx)
@@ -156,6 +178,14 @@ func (s *Server) instance() (control.Instance, error) {
 		}
 	}
 	return i, nil
+}
+
+// databaseLog is the end of the log of the server's own PostgreSQL.
+func (s *Server) databaseLog(lines int) (string, error) {
+	if s.Cluster() == nil {
+		return "", control.Refusal{Message: "the database is not the server's own, and neither is its log"}
+	}
+	return s.Cluster().LogTail(lines), nil
 }
 
 // HTTPAnswer is what requests of the server to others are answered with, and

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/control"
@@ -89,6 +90,20 @@ func (c *ControlAccess) HTTPRequests(ctx context.Context, f HTTPFilter, wait tim
 	var answer struct{ Requests []HTTPRequest }
 	err := c.Call(ctx, http.MethodGet, "/http/requests?"+q, nil, &answer)
 	return answer.Requests, err
+}
+
+// Requests are the last ones to the APIs, newest first.
+func (c *ControlAccess) Requests(ctx context.Context) ([]RequestRecord, error) {
+	var answer struct{ Requests []RequestRecord }
+	err := c.Call(ctx, http.MethodGet, "/requests", nil, &answer)
+	return answer.Requests, err
+}
+
+// DatabaseLog is the end of PostgreSQL's log, so many lines.
+func (c *ControlAccess) DatabaseLog(ctx context.Context, lines int) (string, error) {
+	var answer struct{ Log string }
+	err := c.Call(ctx, http.MethodGet, "/database/log?lines="+strconv.Itoa(lines), nil, &answer)
+	return answer.Log, err
 }
 
 // query is that of a list that is waited for.

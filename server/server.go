@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/auth"
-	"github.com/suparust/suparust/server/internal/auth/hook"
 	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -56,8 +55,12 @@ type Server struct {
 	control  *control.Handler // nil where it is off, and what follows too
 	branches *branches
 
-	outgoing    *control.Outgoing
-	ownHTTP     http.RoundTripper // Config.HTTP behind it
+	recent   control.Recent
+	outgoing *control.Outgoing
+	given    struct { // of Config, behind what the control API puts there
+		http  http.RoundTripper
+		trace func(RequestRecord)
+	}
 	snapshots   *snapshots
 	controlHTTP *http.Server // nil where it is on the APIs' port
 	controlURL  string
@@ -110,19 +113,12 @@ func New(c Config) (*Server, error) {
 	if c.Mailbox == nil {
 		c.Mailbox = mail.NewBox(0)
 	}
-	own := c.HTTP
-	var outgoing *control.Outgoing
-	if c.Control {
-		next := own
-		if next == nil {
-			next = hook.NewTransport()
-		}
-		outgoing = control.NewOutgoing(next)
-		c.HTTP = outgoing
-	}
 	box := &mailService{box: c.Mailbox, log: c.Logger.With("target", "mail")}
-	ending, cutOff := context.WithCancel(context.Background())
-	return &Server{outgoing: outgoing, ownHTTP: own, ending: ending, cutOff: cutOff, cfg: c, clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}, nil
+	s := &Server{clock: clock, secret: secret, keys: keys, mailbox: box, failed: make(chan error, 1), patience: clientPatience}
+	s.ending, s.cutOff = context.WithCancel(context.Background())
+	s.observe(&c)
+	s.cfg = c
+	return s, nil
 }
 
 // Start binds the port, starts PostgreSQL and returns when requests are

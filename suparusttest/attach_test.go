@@ -95,3 +95,23 @@ func TestAttachEnv(t *testing.T) {
 	said := fatal(t, func(tb testing.TB) { suparusttest.AttachEnv(tb) })
 	want(t, "nowhere", said, "suparusttest: the environment names no server: run the tests with `suparust exec -- go test ./...`, or set SUPARUST_CONTROL_URL and SUPARUST_CONTROL_TOKEN")
 }
+
+// TestAttachFails: a test that has failed shows what the server knows, wherever
+// it runs.
+func TestAttachFails(t *testing.T) {
+	t.Parallel()
+	access := startAlone(t, publicTempDir(t))
+	inner := &failing{TB: t}
+	there := suparusttest.Attach(inner, "", "", server.Keys{}, suparusttest.WithControl(access.URL, access.Token))
+	there.Client().Get(inner, "/rest/v1/nothing?id=eq.1")
+	there.Exec(inner, "create table failed (n int)")
+	inner.Errorf("as wanted")
+	for i := len(inner.todo) - 1; i >= 0; i-- {
+		inner.todo[i]()
+	}
+	for _, part := range []string{"the server of this test was " + there.URL, "GET /rest/v1/nothing?id=eq.1 as anon: 404", "PostgreSQL's last log lines:\n", "ready to accept connections"} {
+		if !strings.Contains(inner.out.String(), part) {
+			t.Errorf("no %q in:\n%s", part, inner.out.String())
+		}
+	}
+}

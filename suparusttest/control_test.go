@@ -207,6 +207,15 @@ func TestControl(t *testing.T) {
 		do("POST", "/http", body, 400)
 	}
 	do("DELETE", "/http", nil, 204)
+	if r := do("GET", "/requests", nil, 200); !strings.Contains(string(r.Body), `"/rest/v1/"`) {
+		t.Errorf("no request of before: %s", r.Body)
+	}
+	if r := do("GET", "/database/log?lines=200", nil, 200); !strings.Contains(string(r.Body), "ready to accept connections") {
+		t.Errorf("PostgreSQL's log: %s", r.Body)
+	}
+	for _, lines := range []string{"0", "-1", "2001", "x"} {
+		do("GET", "/database/log?lines="+lines, nil, 400)
+	}
 	do("POST", "/database/disconnect", nil, 200)
 	c.Get(t, "/nothing").WantStatus(t, 404)
 

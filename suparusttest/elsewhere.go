@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,22 @@ func (e elsewhere) access() *server.ControlAccess { return e.api }
 
 func (e elsewhere) instance(ctx context.Context) (i server.Instance, err error) {
 	return i, e.call(ctx, http.MethodGet, "/", nil, &i)
+}
+
+func (e elsewhere) lastRequests(ctx context.Context) ([]server.RequestRecord, error) {
+	if e.api == nil {
+		return nil, nil
+	}
+	list, err := e.api.Requests(ctx)
+	slices.Reverse(list)
+	return list[max(0, len(list)-keptRequests):], err
+}
+
+func (e elsewhere) databaseLog(ctx context.Context, lines int) (string, error) {
+	if e.api == nil {
+		return "", nil
+	}
+	return e.api.DatabaseLog(ctx, lines)
 }
 
 func (e elsewhere) now(ctx context.Context) (time.Time, error) {

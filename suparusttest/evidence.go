@@ -2,16 +2,19 @@ package suparusttest
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/suparust/suparust/server"
 )
@@ -25,6 +28,10 @@ var (
 const (
 	keptRequests = 20
 	shownSQL     = 400 // bytes of a statement
+
+	logLines, artifactLines = 20, 2000 // of PostgreSQL's log
+
+	evidencePatience = 10 * time.Second // with a server that runs elsewhere
 )
 
 // requests keeps the last requests of a server.
@@ -45,13 +52,18 @@ func (q *requests) note(r server.RequestRecord) {
 	q.next = (q.next + 1) % keptRequests
 }
 
-// write shows the requests, the oldest first, each with its statements cut at
-// so many bytes; 0 does not cut them.
-func (q *requests) write(w io.Writer, cut int) {
+// all are the requests, the oldest first.
+func (q *requests) all() []server.RequestRecord {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := range q.list {
-		r := q.list[(q.next+i)%len(q.list)]
+	return slices.Concat(q.list[q.next:], q.list[:q.next])
+}
+
+// writeRequests shows requests, each with its statements cut at so many bytes; 0
+// does not cut them.
+func writeRequests(w io.Writer, list []server.RequestRecord, cut int) {
+	for i := range list {
+		r := &list[i]
 		role := r.Role
 		if role == "" {
 			role = "nobody"
@@ -80,22 +92,28 @@ func (s *Server) report(tb testing.TB) {
 		fmt.Fprintf(out, "suparust: run with -suparust.keep to look into its database: psql %q\n", s.DatabaseURL)
 	}
 	files := map[string]string{}
-	if s.requests != nil && len(s.requests.list) > 0 {
+	ctx, cancel := context.WithTimeout(context.Background(), evidencePatience)
+	defer cancel()
+	last, err := s.powers.lastRequests(ctx)
+	if len(last) > 0 {
 		fmt.Fprint(out, "suparust: the last requests, each with its req_id and its SQL:\n")
-		s.requests.write(out, shownSQL)
+		writeRequests(out, last, shownSQL)
 		var whole strings.Builder
-		s.requests.write(&whole, 0)
+		writeRequests(&whole, last, 0)
 		files["requests.txt"] = whole.String()
 	}
 	if tail := s.log.String(); tail != "" {
 		fmt.Fprintf(out, "suparust: the server's last log lines:\n%s", tail)
 		files["server.log"] = tail
 	}
-	if s.srv != nil && s.srv.Cluster() != nil {
-		if tail := s.srv.Cluster().LogTail(20); tail != "" {
-			fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
-			files["postgres.log"] = s.srv.Cluster().LogTail(2000) + "\n"
-		}
+	tail, logErr := s.powers.databaseLog(ctx, logLines)
+	if tail != "" {
+		fmt.Fprintf(out, "suparust: PostgreSQL's last log lines:\n%s\n", tail)
+		whole, _ := s.powers.databaseLog(ctx, artifactLines) // what was there a moment ago
+		files["postgres.log"] = whole + "\n"
+	}
+	if err := errors.Join(err, logErr); err != nil {
+		fmt.Fprintf(out, "suparust: more of the server is not known: %v\n", err)
 	}
 	writeArtifacts(tb, files)
 }

@@ -18,6 +18,7 @@ type failing struct {
 	mu     sync.Mutex
 	failed bool
 	said   bytes.Buffer
+	out    bytes.Buffer // its log
 	todo   []func()
 }
 
@@ -46,7 +47,7 @@ func fatal(tb testing.TB, f func(testing.TB)) string {
 func (f *failing) Helper()                  {}
 func (f *failing) Context() context.Context { return context.Background() }
 func (f *failing) Cleanup(do func())        { f.todo = append(f.todo, do) }
-func (f *failing) Output() io.Writer        { return io.Discard }
+func (f *failing) Output() io.Writer        { return &f.out }
 
 func (f *failing) Failed() bool {
 	f.mu.Lock()

@@ -16,6 +16,11 @@ type powers interface {
 	// access is how the control API is reached, nil when it is not.
 	access() *server.ControlAccess
 
+	// lastRequests are the last ones to the APIs, the oldest first.
+	lastRequests(ctx context.Context) ([]server.RequestRecord, error)
+	// databaseLog is the end of PostgreSQL's log; "" where it is not known.
+	databaseLog(ctx context.Context, lines int) (string, error)
+
 	now(ctx context.Context) (time.Time, error)
 	advance(ctx context.Context, d time.Duration) error
 	setClock(ctx context.Context, t time.Time) error
@@ -58,10 +63,20 @@ type powers interface {
 // here is a server of this process.
 type here struct {
 	srv    *server.Server
+	last   *requests
 	shared bool // its PostgreSQL is not its own
 }
 
 func (h here) access() *server.ControlAccess { return h.srv.ControlAccess() }
+
+func (h here) lastRequests(context.Context) ([]server.RequestRecord, error) { return h.last.all(), nil }
+
+func (h here) databaseLog(_ context.Context, lines int) (string, error) {
+	if h.srv.Cluster() == nil {
+		return "", nil
+	}
+	return h.srv.Cluster().LogTail(lines), nil
+}
 
 func (h here) now(context.Context) (time.Time, error) { return h.srv.Clock().Now(), nil }
 

@@ -42,13 +42,11 @@ type Server struct {
 
 	powers powers
 	srv    *server.Server // nil when it runs elsewhere
-	// requests are the last ones; nil when the server runs elsewhere
-	requests *requests
-	log      *logTail
-	once     sync.Once
-	mu       sync.Mutex
-	pool     *pgxpool.Pool
-	http     *http.Transport // of every client, closed at the end
+	log    *logTail
+	once   sync.Once
+	mu     sync.Mutex
+	pool   *pgxpool.Pool
+	http   *http.Transport // of every client, closed at the end
 	// loaded are the rows of the fixtures that were loaded
 	loaded *fixtures.Loaded
 	clock  func() time.Time // WithClock's, for a server whose own cannot be asked
@@ -124,7 +122,7 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	return &Server{
 		URL: srv.URL(), AnonKey: keys.AnonKey, ServiceKey: keys.ServiceRoleKey, JWTSecret: keys.JWTSecret,
 		PublishableKey: keys.PublishableKey, SecretKey: keys.SecretKey,
-		DatabaseURL: srv.DatabaseURL(), powers: here{srv, drop != nil}, srv: srv, requests: last, log: log,
+		DatabaseURL: srv.DatabaseURL(), powers: here{srv, last, drop != nil}, srv: srv, log: log,
 		http: &http.Transport{MaxIdleConnsPerHost: 64}, drop: drop,
 	}, nil
 }

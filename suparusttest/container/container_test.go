@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/suparust/suparust/suparusttest"
 	"github.com/suparust/suparust/suparusttest/container"
@@ -31,12 +32,12 @@ func TestStart(t *testing.T) {
 // SUPARUST_TEST_SERVER_IMAGE. It has no vectors.
 func TestStartServerImage(t *testing.T) {
 	t.Parallel()
-	image := os.Getenv("SUPARUST_TEST_SERVER_IMAGE")
 	if image == "" {
 		t.Skip("SUPARUST_TEST_SERVER_IMAGE names no image of the server")
 	}
 	srv := container.Start(t, container.WithServerImage(image), container.WithProject("testdata/project"))
 	app(t, srv.Server)
+	powers(t, srv.Server)
 }
 
 // app is an app's way through every API.
@@ -61,4 +62,43 @@ func app(t *testing.T, srv *suparusttest.Server) {
 	if got := string(srv.Client().Get(t, "/storage/v1/object/public/files/a.txt").WantStatus(t, http.StatusOK).Body); got != "bytes" {
 		t.Errorf("the file reads %q", got)
 	}
+}
+
+// powers are those of the handle of a server with the control API, on what app
+// has left. They bring the server back to its beginning.
+func powers(t *testing.T, srv *suparusttest.Server) {
+	t.Helper()
+	srv.Client().Post(t, "/auth/v1/recover", `{"email":"ann@example.com"}`).WantStatus(t, http.StatusOK)
+	if m := srv.Mail.Wait(t, "ann@example.com"); len(m.Code) != 6 {
+		t.Errorf("%+v", m)
+	}
+	ann := srv.SignIn(t, "ann@example.com", suparusttest.Password)
+	srv.Clock.Advance(2 * time.Hour)
+	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
+	ann = srv.CreateSession(t, "ann@example.com")
+	srv.Fault(t, suparusttest.Fault{Path: "/rest/v1", Status: http.StatusServiceUnavailable})
+	srv.ClientAs(ann).Get(t, "/rest/v1/notes").WantStatus(t, http.StatusServiceUnavailable)
+	srv.Disconnect(t)
+	notes := func() string {
+		t.Helper()
+		return string(srv.ServiceClient().Get(t, "/rest/v1/notes?select=id").WantStatus(t, http.StatusOK).Body)
+	}
+	before := notes()
+	n := srv.Snapshot(t)
+	srv.SaveSnapshot(t, "seeded")
+	for _, back := range []func() *suparusttest.Snapshot{
+		func() *suparusttest.Snapshot { return n },
+		func() *suparusttest.Snapshot { return srv.NamedSnapshot(t, "seeded") },
+	} {
+		srv.Exec(t, "truncate notes")
+		srv.Restore(t, back())
+		if got := notes(); got != before || got == "[]" {
+			t.Errorf("restored to %s, not %s", got, before)
+		}
+	}
+	srv.Reset(t)
+	if got := notes(); got != "[]" {
+		t.Errorf("after the reset there is %s", got)
+	}
+	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
 }

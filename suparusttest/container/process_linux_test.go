@@ -179,40 +179,8 @@ func TestServerProcess(t *testing.T) {
 	srv := container.Attach(t, p.at, p.env, []suparusttest.Option{suparusttest.WithSQL("create table public.seen as select 1 as n")})
 	app(t, srv)
 
-	srv.Client().Post(t, "/auth/v1/recover", `{"email":"ann@example.com"}`).WantStatus(t, http.StatusOK)
-	if m := srv.Mail.Wait(t, "ann@example.com"); len(m.Code) != 6 {
-		t.Errorf("%+v", m)
-	}
-	ann := srv.SignIn(t, "ann@example.com", suparusttest.Password)
-	srv.Clock.Advance(2 * time.Hour)
-	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
-	ann = srv.CreateSession(t, "ann@example.com")
-	srv.Fault(t, suparusttest.Fault{Path: "/rest/v1", Status: http.StatusServiceUnavailable})
-	srv.ClientAs(ann).Get(t, "/rest/v1/notes").WantStatus(t, http.StatusServiceUnavailable)
-	srv.Disconnect(t)
-	notes := func() string {
-		t.Helper()
-		return string(srv.ServiceClient().Get(t, "/rest/v1/notes?select=id").WantStatus(t, http.StatusOK).Body)
-	}
-	before := notes()
-	n := srv.Snapshot(t)
-	srv.SaveSnapshot(t, "seeded")
-	for _, back := range []func() *suparusttest.Snapshot{
-		func() *suparusttest.Snapshot { return n },
-		func() *suparusttest.Snapshot { return srv.NamedSnapshot(t, "seeded") },
-	} {
-		srv.Exec(t, "truncate notes")
-		srv.Restore(t, back())
-		if got := notes(); got != before || got == "[]" {
-			t.Errorf("restored to %s, not %s", got, before)
-		}
-	}
-	srv.Reset(t)
-	if got := notes(); got != "[]" {
-		t.Errorf("after the reset there is %s", got)
-	}
+	powers(t, srv)
 	srv.ServiceClient().Get(t, "/rest/v1/seen").WantStatus(t, http.StatusOK) // WithSQL's
-	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)
 	app(t, srv)
 	if said := container.Refused(t, func(tb testing.TB) { srv.MailURL(tb) }); !strings.Contains(said, "the server's mailbox has no port") {
 		t.Errorf("MailURL says %q", said)

@@ -55,6 +55,10 @@ type Config struct {
 	Faults *Faults
 	// HTTP is what the server asks of others.
 	HTTP *Outgoing
+	// Recent are the last requests to the APIs.
+	Recent *Recent
+	// DatabaseLog is the end of PostgreSQL's log, so many lines.
+	DatabaseLog func(lines int) (string, error)
 	// Instance describes the server.
 	Instance func() (Instance, error)
 	// Disconnect ends every connection to the database and returns how many
@@ -117,6 +121,8 @@ func (h *Handler) routes() []route {
 		{"POST", "/http", own(h.addAnswer)},
 		{"DELETE", "/http", own(h.clearHTTP)},
 		{"GET", "/http/requests", own(h.listRequests)},
+		{"GET", "/requests", own(h.listRecords)},
+		{"GET", "/database/log", own(h.databaseLog)},
 		{"POST", "/database/disconnect", own(h.disconnect)},
 		{"POST", "/auth/reset", own(h.resetAuth)},
 		{"POST", "/auth/session", h.cfg.Session},

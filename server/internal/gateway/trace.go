@@ -12,17 +12,17 @@ import (
 
 // Record is what a request was and what it asked of the database.
 type Record struct {
-	ID       string // as in the X-Request-Id header
-	Method   string
-	Target   string // path and query, without the secrets of links
-	Role     string // of the token, "" when there is none that is good
-	Status   int
-	Bytes    int64
-	Began    time.Time
-	Duration time.Duration
+	ID       string        `json:"id"` // as in the X-Request-Id header
+	Method   string        `json:"method"`
+	Target   string        `json:"target"` // path and query, without the secrets of links
+	Role     string        `json:"role"`   // of the token, "" when there is none that is good
+	Status   int           `json:"status"`
+	Bytes    int64         `json:"bytes"`
+	Began    time.Time     `json:"began"`
+	Duration time.Duration `json:"duration_ns"`
 	// SQL are the statements, without their parameters; no more than
 	// maxTraced.
-	SQL []string
+	SQL []string `json:"sql"`
 }
 
 // maxTraced bounds the statements that are kept of a request.
