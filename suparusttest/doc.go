@@ -53,7 +53,8 @@
 // # The world around it
 //
 // [Clock] moves the time of tokens, codes and limits, and with [WithSQLClock] that
-// of SQL. [Mailbox] has every mail and text message, with its code and link.
+// of SQL; jobs of pg_cron run as it is advanced, or by [Server.RunCron]. [Mailbox]
+// has every mail and text message, with its code and link.
 // [Server.AnswerHTTP] and [WithHTTP] answer whom the server asks by HTTP.
 // [Server.Fault] makes requests fail, be slow or be cut, and [Server.Disconnect]
 // ends the connections to the database, so that an app's own retries are seen.
