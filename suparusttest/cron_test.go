@@ -111,6 +111,43 @@ func TestCronByTheClock(t *testing.T) {
 	}
 }
 
+// TestCronBySQLsClock: now() of a job is the time it is due at.
+func TestCronBySQLsClock(t *testing.T) {
+	t.Parallel()
+	needsCron(t)
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQLClock(), suparusttest.WithSQL(`
+		create extension pg_cron;
+		create table nights (at timestamptz default now());
+		select cron.schedule('nightly', '0 3 * * *', 'insert into nights default values');
+	`))
+	srv.Clock.Set(time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC))
+	srv.Clock.Advance(48 * time.Hour)
+	if got := column(t, srv, "select string_agg(to_char(at at time zone 'UTC', 'DD HH24:MI'), ', ' order by at) from nights"); got != "01 03:00, 02 03:00" {
+		t.Errorf("the nights were %s", got)
+	}
+	if got := column(t, srv, "select bool_and(end_time - start_time < interval '1 minute' and start_time >= date_trunc('minute', start_time)) and count(*) = 2 from cron.job_run_details"); got != "true" {
+		t.Errorf("the details do not fit: %s", got)
+	}
+}
+
+// TestCronOfASharedCluster: every test's jobs are those of its own database.
+func TestCronOfASharedCluster(t *testing.T) {
+	t.Parallel()
+	needsCron(t)
+	for _, name := range []string{"one", "two"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSharedCluster(), suparusttest.WithSQL(cronTables))
+			tick(t, srv, name, "0 3 * * *")
+			srv.RunCron(t, name)
+			srv.Clock.Advance(24 * time.Hour)
+			if got := column(t, srv, "select string_agg(job, ',') from ticks"); got != name+","+name {
+				t.Errorf("the jobs of %s were %s", name, got)
+			}
+		})
+	}
+}
+
 // TestCronIsBounded: a year of minutes is not made up for.
 func TestCronIsBounded(t *testing.T) {
 	t.Parallel()
@@ -219,5 +256,26 @@ func TestRunCron(t *testing.T) {
 	srv.Clock.Advance(24 * time.Hour)
 	if got := column(t, srv, "select count(*) from ticks"); got != "1" {
 		t.Errorf("after a reset the job was run %s times", got)
+	}
+}
+
+// TestCronOfAnother: the jobs of a pg_cron that has a scheduler of its own are
+// not run.
+func TestCronOfAnother(t *testing.T) {
+	t.Parallel()
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(`
+		create schema cron;
+		create function cron.job_cache_invalidate() returns trigger language internal as 'suppress_redundant_updates_trigger';
+		create table cron.job (jobid bigint, schedule text, command text, database text, username text, active boolean, jobname text);
+		create table ticks (job text);
+		insert into cron.job values (1, '* * * * *', 'insert into ticks values (1)', 'postgres', 'postgres', true, 'one');
+	`))
+	srv.Clock.Advance(time.Hour)
+	if got := column(t, srv, "select count(*) from ticks"); got != "0" {
+		t.Errorf("another's job was run %s times", got)
+	}
+	r := srv.Control(t).Post(t, "/cron/one/run", nil).WantStatus(t, http.StatusNotFound)
+	if !strings.Contains(string(r.Body), "create extension pg_cron") {
+		t.Errorf("%s", r.Body)
 	}
 }

@@ -52,7 +52,7 @@ select pg_catalog.pg_extension_config_dump('cron.job_run_details', '');
 select pg_catalog.pg_extension_config_dump('cron.runid_seq', '');
 
 -- The jobs that whoever asks may write, although not in the table itself.
-create view cron.own_job as
+create view cron.own_job with (security_barrier) as
   select * from cron.job where username = current_user
   with check option;
 
@@ -171,7 +171,7 @@ create function cron._check_access(username text, database text, named boolean) 
     can_log_in boolean;
   begin
     if named then
-      select rolcanlogin into can_log_in from pg_roles where rolname = username;
+      select rolcanlogin into can_log_in from pg_catalog.pg_roles where rolname = username;
       if not found then
         raise exception 'role "%" does not exist', username using errcode = 'internal_error';
       elsif not can_log_in then
@@ -189,7 +189,7 @@ create function cron._is_superuser() returns boolean
   language sql stable
   set search_path = ''
   as $fn$
-    select rolsuper from pg_roles where rolname = current_user
+    select rolsuper from pg_catalog.pg_roles where rolname = current_user
   $fn$;
 
 -- Whether there is a job, seen or not: cron.unschedule tells a job of others

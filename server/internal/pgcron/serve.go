@@ -13,6 +13,10 @@ const (
 	lastPause  = 5 * time.Second
 )
 
+// lookTimeout bounds how long it takes to learn which jobs there are: whoever
+// moves the clock waits for it.
+const lookTimeout = 10 * time.Second
+
 // server runs jobs when they are due.
 type server struct {
 	*Scheduler
@@ -63,7 +67,9 @@ func (v *server) act(ctx context.Context, look bool) error {
 	defer v.turn.Unlock()
 	now := v.cfg.Now()
 	if look || len(v.jobs) == 0 || v.anyDue(now) {
-		if err := v.look(ctx); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, lookTimeout)
+		defer cancel()
+		if err := v.look(bounded); err != nil {
 			return err
 		}
 		if v.st == nil {
@@ -74,7 +80,7 @@ func (v *server) act(ctx context.Context, look bool) error {
 		if v.idle {
 			v.idle, v.after = false, now
 		}
-		if err := v.st.lead(ctx); err != nil {
+		if err := v.st.lead(bounded); err != nil {
 			return err
 		}
 		v.startDue(ctx, now)

@@ -165,7 +165,12 @@ func TestSQL(t *testing.T) {
 	wantError(t, ann, "select cron.unschedule(2)", "42501", "permission denied for table job")
 	wantError(t, ann, "select cron.alter_job(2, active => false)", "42501", "permission denied for function alter_job")
 	wantError(t, ann, "select cron.schedule_in_database('x', '* * * * *', 'x', 'postgres')", "42501", "permission denied for function schedule_in_database")
+	exec(t, ann, "create function pg_temp.tell(text) returns boolean cost 0.0001 language plpgsql as 'begin raise exception ''%'', $1; end'")
+	wantError(t, ann, "select count(*) from cron.own_job where pg_temp.tell(command)", "P0001", "select 3")
+	wantError(t, ann, "update cron.own_job set command = 'x' where pg_temp.tell(command)", "P0001", "select 3")
 	exec(t, ann, "select cron.unschedule('nightly')")
+	exec(t, ann, "select count(*) from cron.own_job where pg_temp.tell(command)")
+	exec(t, ann, "delete from cron.own_job where pg_temp.tell(command)")
 	exec(t, postgres, "select cron.alter_job(2, '@hourly', 'select 4', 'template1', active => false)")
 	if job := query[string](t, postgres, `select format('%s|%s|%s|%s', schedule, command, database, active) from cron.job where jobid = 2`); job != "@hourly|select 4|template1|f" {
 		t.Errorf("the job is now %s", job)
