@@ -215,6 +215,7 @@ func (st *serverState) serves(s *settings, srv *server.Server) error {
 		}
 	}
 	st.Serving = true
+	st.Ephemeral = s.config.Database.DataDir == "" && s.config.Database.URL == ""
 	var control server.ControlAccess
 	if st.Control = srv.ControlAccess(); st.Control != nil {
 		control = *st.Control

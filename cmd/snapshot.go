@@ -68,6 +68,9 @@ func (c snapshotSaveCommand) Run(a *app) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
+	if running != nil && running.state.Ephemeral && running.access() == nil {
+		return fmt.Errorf("the server with PID %d keeps nothing, and was started without its control API, through which it could be told: start it with --control", running.pid)
+	}
 	info := &server.SnapshotInfo{}
 	if err := s.config.CheckNewSnapshot(c.Name); err != nil {
 		var exists *server.SnapshotExistsError

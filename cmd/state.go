@@ -28,6 +28,8 @@ type serverState struct {
 	// Control is where the control API is, when it is on.
 	Control *server.ControlAccess `json:"control,omitempty"`
 
+	Ephemeral bool `json:"ephemeral,omitempty"` // the database ends with it
+
 	Daemon  bool     `json:"daemon"`             // it runs in the background
 	LogFile string   `json:"log_file,omitempty"` // where it logs then
 	Folder  string   `json:"folder"`             // whose server it is: the project's, else Dir

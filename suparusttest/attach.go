@@ -3,6 +3,7 @@ package suparusttest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -34,8 +35,9 @@ const attachPatience = 30 * time.Second
 // Without it the APIs and the database are there, and what only the control API
 // does fails the test: Clock, Mail, Snapshot, Reset, Fault and the like.
 //
-// Of the other options those that load something count: WithSQL and
-// WithFixtures. The server is not stopped when tb ends.
+// Of the other options it takes those that load something, WithSQL and
+// WithFixtures, and WithClock for a server whose clock cannot be asked. The server
+// is not stopped when tb ends.
 func Attach(tb testing.TB, url, databaseURL string, keys server.Keys, opts ...Option) *Server {
 	tb.Helper()
 	o := newOptions(opts...)
@@ -71,7 +73,18 @@ func AttachEnv(tb testing.TB, opts ...Option) *Server {
 	}, opts...)
 }
 
+// attachable refuses what only Start can do.
+func (o *options) attachable() error {
+	if len(o.configure) == 0 && o.migrations == nil && o.projectDir == "" && !o.noProject && o.version == 0 && o.database == "" && !o.shared {
+		return nil
+	}
+	return errors.New("the server runs elsewhere and is configured where it is started: of Start's options Attach takes WithSQL, WithFixtures and WithClock (AnswerHTTP is there in the place of WithHTTP)")
+}
+
 func attach(ctx context.Context, o *options, url, databaseURL string, keys server.Keys) (*Server, error) {
+	if err := o.attachable(); err != nil {
+		return nil, err
+	}
 	s := &Server{log: newLogTail(), clock: o.now, http: &http.Transport{MaxIdleConnsPerHost: 64}}
 	there := elsewhere{}
 	if o.control != nil {

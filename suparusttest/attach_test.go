@@ -62,8 +62,25 @@ func TestAttachWithoutControl(t *testing.T) {
 		}
 	}
 
-	access := srv.Control(t)
+	for name, opt := range map[string]suparusttest.Option{
+		"WithHTTP": suparusttest.WithHTTP(nil), "WithProject": suparusttest.WithProject("."), "WithPostgres": suparusttest.WithPostgres(15), "WithSharedCluster": suparusttest.WithSharedCluster(),
+	} {
+		said := fatal(t, func(tb testing.TB) {
+			suparusttest.Attach(tb, srv.URL, srv.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret}, opt)
+		})
+		if !strings.Contains(said, "configured where it is started") {
+			t.Errorf("%s: %q", name, said)
+		}
+	}
 	said := fatal(t, func(tb testing.TB) {
+		there.NextOAuthUser(tb, "github", suparusttest.OAuthUser{Email: "ann@example.com"})
+	})
+	if !strings.Contains(said, `give Start WithOAuth("github")`) {
+		t.Errorf("a provider that nobody stands in for: %q", said)
+	}
+
+	access := srv.Control(t)
+	said = fatal(t, func(tb testing.TB) {
 		suparusttest.Attach(tb, "", "", server.Keys{}, suparusttest.WithControl(access.URL, "not its token"))
 	})
 	if !strings.Contains(said, "the control API has a token of its own") {

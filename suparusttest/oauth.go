@@ -58,6 +58,9 @@ func (s *Server) fakeOAuth(tb testing.TB, provider, what string, body any, statu
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
+	if res.StatusCode == http.StatusNotFound {
+		tb.Fatalf("suparusttest: the server stands in for no sign-in provider %s: give Start WithOAuth(%q), or start the server on loopback with the provider enabled and SUPARUST_OAUTH_FAKE=all", provider, provider)
+	}
 	if res.StatusCode != status {
 		tb.Fatalf("suparusttest: the sign-in provider %s answered %d: %s", provider, res.StatusCode, answer)
 	}

@@ -24,7 +24,7 @@ type power struct {
 var powers = []power{
 	{"users", usersOf}, {"SQL as a user", rolesOf}, {"fixtures", fixturesOf}, {"mail and text messages", messagesOf}, {"the clock", clockOf},
 	{"jobs", jobsOf},
-	{"requests to others", othersOf},
+	{"requests to others", othersOf}, {"jobs of pg_cron", cronOf},
 	{"faults", faultsOf}, {"connections that end", disconnectOf}, {"snapshots", snapshotsOf}, {"a branch", branchOf}, {"reset", resetOf}, {"no users", resetAuthOf},
 }
 
@@ -188,6 +188,19 @@ func othersOf(t *testing.T, srv *suparusttest.Server) {
 	want(t, "no address", said, `suparusttest: an answer needs the URL of the requests, such as https://hooks.example.com/*; "app.example.com" is none`)
 	srv.ClearHTTP(t)
 	want(t, "forgotten", len(srv.HTTPRequests(t, "")), 0)
+}
+
+func cronOf(t *testing.T, srv *suparusttest.Server) {
+	srv.Exec(t, "create extension pg_cron")
+	srv.Exec(t, "select cron.schedule('hourly', '0 * * * *', 'insert into notes (id) values (100 + (select count(*) from notes))')")
+	run := srv.RunCron(t, "hourly")
+	want(t, "what it has come to", run.Status, "succeeded")
+	before := rows(t, srv.ServiceClient(), "/rest/v1/notes?select=id&id=gte.100")
+	srv.Clock.Advance(time.Hour)
+	if after := rows(t, srv.ServiceClient(), "/rest/v1/notes?select=id&id=gte.100"); after == before {
+		t.Errorf("an hour later there is %s", after)
+	}
+	srv.Clock.Set(time.Now())
 }
 
 func faultsOf(t *testing.T, srv *suparusttest.Server) {

@@ -38,8 +38,9 @@ func WithImage(image string) Option { return func(o *options) { o.image = image 
 // WithServerImage runs an image of suparust itself, one whose command is
 // suparust start, with PostgreSQL inside, in the place of a server in the
 // test's process: that of ci/Dockerfile, for one. It gets the control API on a
-// port of its own, with a token that only the test knows. Of WithServer's options those that load something count:
-// suparusttest.WithSQL and suparusttest.WithFixtures.
+// port of its own, with a token that only the test knows. Of WithServer's options it
+// takes those that load something: suparusttest.WithSQL and
+// suparusttest.WithFixtures.
 func WithServerImage(image string) Option { return func(o *options) { o.serverImage = image } }
 
 // WithProject uses the project whose supabase/ folder stands in dir. Without

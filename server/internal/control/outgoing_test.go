@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestMatches(t *testing.T) {
@@ -35,6 +37,30 @@ func TestMatches(t *testing.T) {
 			t.Errorf("%s %s matches %s: %t", c.method, c.pattern, c.url, got)
 		}
 	}
+}
+
+// FuzzMatches: a pattern means what it means as a regular expression.
+func FuzzMatches(f *testing.F) {
+	f.Add("https://a*b*c", "https://a-b?b-c")
+	f.Add("https://a.example.com/**?x=*", "https://a.example.com/?x=")
+	f.Add("*", "")
+	f.Fuzz(func(t *testing.T, pattern, url string) {
+		plain := url
+		if !strings.Contains(pattern, "?") {
+			plain, _, _ = strings.Cut(url, "?")
+		}
+		var quoted []string
+		for _, part := range strings.Split(pattern, "*") {
+			quoted = append(quoted, regexp.QuoteMeta(part))
+		}
+		same, err := regexp.MatchString(`(?s)\A`+strings.Join(quoted, ".*")+`\z`, plain)
+		if err != nil || !utf8.ValidString(pattern+url) {
+			return
+		}
+		if got := matches("", pattern, &HTTPRequest{URL: url}); got != same {
+			t.Errorf("%q matches %q: %t", pattern, url, got)
+		}
+	})
 }
 
 // network is what requests that nobody answers reach.
