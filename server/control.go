@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,7 +75,9 @@ func (s *Server) observe(c *Config) {
 	s.outgoing = control.NewOutgoing(next)
 	c.HTTP = s.outgoing
 	c.Trace = func(r RequestRecord) {
-		s.recent.Note(r)
+		if !strings.HasPrefix(r.Target, controlPath) {
+			s.recent.Note(r)
+		}
 		if s.given.trace != nil {
 			s.given.trace(r)
 		}
