@@ -23,7 +23,8 @@ type server struct {
 	st      *store // nil while there is no job, or no way to them
 	idle    bool   // there is no job: what was due before is none's
 	jobs    []*Job
-	slots   chan struct{} // bounds the runs
+	known   map[int64]*Job // the same by their ids; guarded by mu
+	slots   chan struct{}  // bounds the runs
 	runs    sync.WaitGroup
 	started bool // jobs of @reboot have had their turn
 }
@@ -106,15 +107,16 @@ func (v *server) look(ctx context.Context) (err error) {
 	if v.jobs, err = v.st.jobs(ctx); err != nil {
 		return err
 	}
-	active := map[int64]bool{}
+	active, known := map[int64]bool{}, map[int64]*Job{}
 	for _, j := range v.jobs {
-		active[j.ID] = j.Active
+		active[j.ID], known[j.ID] = j.Active, j
 		if !j.valid {
 			v.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a job of pg_cron has a schedule that is none and never runs", slog.Int64("job", j.ID), slog.String("name", j.Name))
 		}
 	}
 	busy := false
 	v.mu.Lock()
+	v.known = known
 	for id, h := range v.held {
 		if busy = busy || h.scheduled; h.scheduled && !active[id] {
 			h.waiting = 0
@@ -213,7 +215,7 @@ func (v *server) launch(ctx context.Context, j *Job, runs int) {
 			case <-ctx.Done():
 				return
 			}
-			_, err := v.run(ctx, st, j)
+			_, err := v.run(ctx, st, v.newest(j))
 			<-slots
 			if err != nil && ctx.Err() == nil {
 				v.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a run of a job of pg_cron could not be noted", slog.Any("error", err))
@@ -221,6 +223,16 @@ func (v *server) launch(ctx context.Context, j *Job, runs int) {
 			}
 		}
 	})
+}
+
+// newest is the job as it was last read: it may have waited for its turn.
+func (v *server) newest(j *Job) *Job {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if known := v.known[j.ID]; known != nil {
+		return known
+	}
+	return j
 }
 
 // more tells whether the job has another run to make.

@@ -38,14 +38,17 @@ func needsCron(t *testing.T) {
 	}
 }
 
-// login is a connection of a role.
-func login(t *testing.T, srv *suparusttest.Server, role string) *pgx.Conn {
+// login is a connection of a role, whose notices heard hears.
+func login(t *testing.T, srv *suparusttest.Server, role string, heard ...func(*pgconn.Notice)) *pgx.Conn {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(srv.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.User = role
+	for _, hear := range heard {
+		cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { hear(n) }
+	}
 	conn, err := pgx.ConnectConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +89,9 @@ func TestSQL(t *testing.T) {
 	t.Parallel()
 	needsCron(t)
 	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(strict))
-	postgres, admin := login(t, srv, "postgres"), login(t, srv, "supabase_admin")
+	var warnings []string
+	postgres := login(t, srv, "postgres", func(n *pgconn.Notice) { warnings = append(warnings, n.Message) })
+	admin := login(t, srv, "supabase_admin")
 	for _, with := range []string{"with schema pg_catalog", "with schema extensions", ""} {
 		exec(t, postgres, "create extension pg_cron "+with)
 		exec(t, postgres, "create extension if not exists pg_cron with schema extensions")
@@ -125,6 +130,9 @@ func TestSQL(t *testing.T) {
 		t.Errorf("no schedule at all is job %d", *id)
 	}
 
+	if warnings = nil; query[int64](t, postgres, "select cron.schedule('yearly', ' @yearly', 'select 1')") < 3 || len(warnings) != 1 || !strings.Contains(warnings[0], "never runs") {
+		t.Errorf("a yearly job is scheduled with %q", warnings)
+	}
 	exec(t, admin, "create database closed")
 	exec(t, admin, `create role ann login password 'postgres'; grant usage on schema cron to ann; revoke connect on database closed from public`)
 	ann := login(t, srv, "ann")
