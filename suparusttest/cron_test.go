@@ -111,6 +111,26 @@ func TestCronByTheClock(t *testing.T) {
 	}
 }
 
+// TestCronChangesItself: what a job does to jobs, itself among them, counts from
+// then on.
+func TestCronChangesItself(t *testing.T) {
+	t.Parallel()
+	needsCron(t)
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(cronTables+`
+		create function say(job text) returns void language sql as 'insert into ticks (job) values (job)';
+		select cron.schedule('a once', '* * * * *', $$ select say('once'); select cron.unschedule('a once') $$);
+		select cron.schedule('b starts', '*/10 * * * *', $$ select say('starts'); select cron.alter_job(jobid, active => false) from cron.job where jobname = 'b starts';
+			select cron.schedule('c started', '*/20 * * * *', $x$ select say('started'); select cron.schedule('d', '*/20 * * * *', $y$ select say(':40'); select cron.schedule('d', '50 * * * *', 'select say('':50'')') $y$) $x$) $$);
+		select cron.schedule('e last', '20 * * * *', 'select say(''at :20, too'')');
+	`))
+	srv.Clock.Set(time.Date(2030, 1, 31, 12, 2, 0, 0, time.UTC))
+	srv.Clock.Advance(50 * time.Minute)
+	// in the order of their ids: c comes after e, and d is scheduled anew at :40, before it runs and when it has
+	if got := column(t, srv, "select string_agg(job, ', ' order by id) from ticks"); got != "once, starts, at :20, too, started, started, :40, :50" {
+		t.Errorf("the jobs were %s", got)
+	}
+}
+
 // TestCronBySQLsClock: now() of a job is the time it is due at.
 func TestCronBySQLsClock(t *testing.T) {
 	t.Parallel()

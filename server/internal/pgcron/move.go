@@ -72,44 +72,87 @@ func (s *Scheduler) pass(ctx context.Context, w *way, d time.Duration) error {
 		return err
 	}
 	defer s.close(ctx, st)
-	turns, err := s.turns(ctx, st, w.start, w.start.Add(d))
-	if err != nil {
+	jobs, err := st.jobs(ctx)
+	if err != nil || st.settings.idle {
 		return err
 	}
-	for _, t := range turns {
+	p := &plan{Scheduler: s, settings: &st.settings, end: w.start.Add(d), runs: map[int64]int{}, told: map[int64]bool{}}
+	p.make(ctx, jobs, w.start)
+	for len(p.turns) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		t := p.turns[0]
 		if !w.to(t.at) {
 			return w.err
 		}
 		if _, err := s.once(ctx, st, t.job); err != nil {
 			return err
 		}
+		p.runs[t.job.ID]++
+		p.turns = p.turns[1:]
+		if jobs, err = st.jobs(ctx); err != nil { // the job may have changed them, itself among them
+			return err
+		}
+		if !p.fits(jobs) {
+			p.make(ctx, jobs, t.at)
+		}
 	}
 	return nil
 }
 
-// turns are the runs that are due, in the order of their times.
-func (s *Scheduler) turns(ctx context.Context, st *store, start, end time.Time) ([]turnOf, error) {
-	jobs, err := st.jobs(ctx)
-	if err != nil || st.settings.idle {
-		return nil, err
+// plan are the runs that are due while the clock is moved.
+type plan struct {
+	*Scheduler
+	settings *settings
+	end      time.Time
+	jobs     map[int64]*Job
+	turns    []turnOf // those that are left
+	runs     map[int64]int
+	told     map[int64]bool // jobs whose runs are too many
+}
+
+// make plans what is due after a time, and what is left of that time.
+func (p *plan) make(ctx context.Context, jobs []*Job, after time.Time) {
+	p.jobs = map[int64]*Job{}
+	for _, j := range jobs {
+		if j.Active && j.valid {
+			p.jobs[j.ID] = j
+		}
 	}
-	var turns []turnOf
+	p.turns = slices.DeleteFunc(p.turns, func(t turnOf) bool {
+		now := p.jobs[t.job.ID]
+		return now == nil || now.Schedule != t.job.Schedule || t.at.After(after)
+	})
+	location := p.settings.location
+	for _, j := range p.jobs {
+		times, cut := j.due.Due(after.In(location), p.end.In(location), p.settings.both, mostRuns-p.runs[j.ID])
+		if cut && !p.told[j.ID] {
+			p.told[j.ID] = true
+			p.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the clock was moved past more runs of a job of pg_cron than are made up for: only the last are",
+				slog.Int64("job", j.ID), slog.String("name", j.Name), slog.Int("runs", mostRuns))
+		}
+		for _, at := range times {
+			p.turns = append(p.turns, turnOf{at, j})
+		}
+	}
+	slices.SortFunc(p.turns, func(a, b turnOf) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.job.ID, b.job.ID)) })
+}
+
+// fits tells whether the plan is still that of the jobs. What they do may have
+// changed.
+func (p *plan) fits(jobs []*Job) bool {
+	active := 0
 	for _, j := range jobs {
 		if !j.Active || !j.valid {
 			continue
 		}
-		times, cut := j.due.Due(start.In(st.settings.location), end.In(st.settings.location), st.settings.both, mostRuns)
-		if cut {
-			s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "the clock was moved past more runs of a job of pg_cron than are made up for: only the last are",
-				slog.Int64("job", j.ID), slog.String("name", j.Name), slog.Int("runs", mostRuns))
+		active++
+		known := p.jobs[j.ID]
+		if known == nil || known.Schedule != j.Schedule {
+			return false
 		}
-		for _, at := range times {
-			turns = append(turns, turnOf{at, j})
-		}
+		*known = *j
 	}
-	slices.SortStableFunc(turns, func(a, b turnOf) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.job.ID, b.job.ID)) })
-	return turns, nil
+	return active == len(p.jobs)
 }
