@@ -170,6 +170,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.serveControl(ctx); err != nil { // there before who waits for the APIs asks it
+		return err
+	}
 	s.http = &http.Server{
 		Handler:           httpx.Patient(handler, s.patience),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -183,9 +186,6 @@ func (s *Server) start(ctx context.Context) error {
 			s.fail(fmt.Errorf("serve the API: %w", err))
 		}
 	})
-	if err := s.serveControl(ctx); err != nil {
-		return err
-	}
 	if err := s.serveAdmin(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package suparusttest_test
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,5 +64,36 @@ func TestControlAddr(t *testing.T) {
 		if _, err := server.New(c); err == nil || !strings.Contains(err.Error(), bad.says) {
 			t.Errorf("%+v: %v", bad, err)
 		}
+	}
+}
+
+// TestControlAddrTaken: a server whose control API cannot listen does not
+// start, and leaves its own port.
+func TestControlAddrTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	var lc net.ListenConfig
+	probe, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := probe.Addr().(*net.TCPAddr).Port
+	probe.Close()
+	said := fatal(t, func(tb testing.TB) {
+		suparusttest.Start(tb, suparusttest.WithoutProject(), suparusttest.WithConfig(func(c *server.Config) {
+			c.Port, c.ControlAddr = port, taken.Addr().String()
+		}))
+	})
+	if !strings.Contains(said, "choose another address with SUPARUST_CONTROL_ADDR") {
+		t.Errorf("%q", said)
+	}
+	if again, err := lc.Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
+		t.Errorf("the port of the APIs: %v", err)
+	} else {
+		again.Close()
 	}
 }

@@ -138,7 +138,7 @@ func (h *Handler) hold(w http.ResponseWriter, r *http.Request, branch Branch) er
 			_, err = w.Write([]byte(" "))
 		case <-r.Context().Done():
 			return nil
-		case <-h.ended:
+		case <-h.ended.Done():
 			return nil
 		}
 	}

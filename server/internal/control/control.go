@@ -11,10 +11,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/suparust/suparust/server/internal/httpx"
@@ -81,8 +81,8 @@ type Handler struct {
 	cfg   Config
 	token [sha256.Size]byte
 	inner http.Handler
-	ended chan struct{} // closed by Close
-	once  sync.Once
+	ended context.Context // over after Close
+	end   context.CancelFunc
 }
 
 // route is an operation of the API: openapi.json describes each.
@@ -93,7 +93,8 @@ type route struct {
 
 // New makes a Handler. It does no I/O.
 func New(c Config) *Handler {
-	h := &Handler{cfg: c, token: sha256.Sum256([]byte(c.Token)), ended: make(chan struct{})}
+	h := &Handler{cfg: c, token: sha256.Sum256([]byte(c.Token))}
+	h.ended, h.end = context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	for _, r := range h.routes() {
 		mux.Handle(r.method+" "+r.path, r.handler)
@@ -141,7 +142,27 @@ func (h *Handler) routes() []route {
 }
 
 // Close ends the answers that take as long as somebody waits for them.
-func (h *Handler) Close() { h.once.Do(func() { close(h.ended) }) }
+func (h *Handler) Close() { h.end() }
+
+// maxWait bounds how long a request may wait for something.
+const maxWait = time.Minute
+
+// wait has some wait for what is asked for, for as long as the parameter wait
+// says. When the time is over, or the server ends, it has found nothing.
+func (h *Handler) wait(r *http.Request, some func(ctx context.Context) error) error {
+	wait := r.URL.Query().Get("wait")
+	d, err := time.ParseDuration(wait)
+	if err != nil || d < 0 {
+		return fault{fmt.Sprintf("%q is no duration such as 5s", wait)}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), min(d, maxWait))
+	defer cancel()
+	defer context.AfterFunc(h.ended, cancel)()
+	if err := some(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
 
 //go:embed openapi.json
 var openAPI []byte

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/control"
+	"github.com/suparust/suparust/server/internal/mail"
 )
 
 type clock struct{}
@@ -78,6 +79,32 @@ func TestAnywhere(t *testing.T) {
 		h.ServeHTTP(w, r)
 		if w.Code != c.want || !strings.Contains(w.Body.String(), c.says) {
 			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
+		}
+	}
+}
+
+// TestClose: who waits for what does not come is told when the server ends.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	h := control.New(control.Config{Token: "the token of it", Mail: mail.NewBox(0), HTTP: control.NewOutgoing(nil), Session: http.NotFoundHandler()})
+	for path, want := range map[string]string{"/mail?wait=1m": `{"messages":[]}`, "/http/requests?wait=1m": `{"requests":[]}`} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.Host = "localhost"
+		r.Header.Set("Authorization", "Bearer the token of it")
+		w := httptest.NewRecorder()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			h.ServeHTTP(w, r)
+		}()
+		h.Close()
+		select {
+		case <-answered:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s is not answered", path)
+		}
+		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d %s", path, w.Code, got)
 		}
 	}
 }

@@ -2,10 +2,7 @@ package control
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/suparust/suparust/server/internal/httpx"
 )
@@ -52,18 +49,14 @@ func (h *Handler) listRequests(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	f := HTTPFilter{Method: q.Get("method"), URL: q.Get("url"), After: q.Get("after")}
 	found := h.cfg.HTTP.Requests(f)
-	if wait := q.Get("wait"); wait != "" && len(found) == 0 {
-		d, err := time.ParseDuration(wait)
-		if err != nil || d < 0 {
-			return fault{fmt.Sprintf("%q is no duration such as 5s", wait)}
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), min(d, maxWait))
-		defer cancel()
-		if found, err = h.cfg.HTTP.Wait(ctx, f); errors.Is(err, context.DeadlineExceeded) {
-			found = []HTTPRequest{}
-		} else if err != nil {
+	if q.Get("wait") != "" && len(found) == 0 {
+		err := h.wait(r, func(ctx context.Context) (err error) {
+			found, err = h.cfg.HTTP.Wait(ctx, f)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"requests": found})
+	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"requests": append([]HTTPRequest{}, found...)})
 }

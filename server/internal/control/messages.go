@@ -2,8 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,9 +11,6 @@ import (
 	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/mail"
 )
-
-// maxWait bounds how long a request may wait for a message.
-const maxWait = time.Minute
 
 // Message is a mail or a text message as it is answered.
 type Message struct {
@@ -69,14 +64,12 @@ func (h *Handler) messages(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	match := h.chosen(q)
 	found := h.cfg.Mail.Select(match)
-	if wait := q.Get("wait"); wait != "" && len(found) == 0 {
-		d, err := time.ParseDuration(wait)
-		if err != nil || d < 0 {
-			return fault{fmt.Sprintf("%q is no duration such as 5s", wait)}
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), min(d, maxWait))
-		defer cancel()
-		if found, err = h.cfg.Mail.WaitSelect(ctx, match); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if q.Get("wait") != "" && len(found) == 0 {
+		err := h.wait(r, func(ctx context.Context) (err error) {
+			found, err = h.cfg.Mail.WaitSelect(ctx, match)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
