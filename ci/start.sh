@@ -9,6 +9,6 @@ if [ "${SUPARUST_ACTION_START:-true}" != true ]; then
 fi
 suparust start --daemon $flags
 suparust env client -o github $flags |
-  grep -E '^SUPABASE_(SERVICE_ROLE_KEY|SECRET_KEY|JWT_SECRET|DB_URL)=' | sed 's/^[^=]*=/::add-mask::/'
+  grep -E '^(SUPABASE_(SERVICE_ROLE_KEY|SECRET_KEY|JWT_SECRET|DB_URL)|SUPARUST_CONTROL_TOKEN)=' | sed 's/^[^=]*=/::add-mask::/'
 suparust env client -o github $flags >>"${GITHUB_ENV:?}"
 suparust env client -o github $flags >>"${GITHUB_OUTPUT:?}"
