@@ -55,7 +55,7 @@ func TestVault(t *testing.T) {
 					api.as(who.role, "{}", "select vault.create_secret('by an API')")
 					continue
 				}
-				for _, sql := range []string{"select * from vault.decrypted_secrets", "select vault.create_secret('x')", "select vault._crypto_aead_det_decrypt('', '', 0)"} {
+				for _, sql := range []string{"select * from vault.decrypted_secrets", "select vault.create_secret('x')", "select vault._crypto_aead_det_decrypt('', '', 0)", "select vault._new_key()"} {
 					api.exec("begin; set local role " + who.role)
 					if e := api.fails(sql); e.Code != who.read {
 						t.Errorf("%s as %s: %v", sql, who.role, e)
@@ -87,6 +87,14 @@ func TestVault(t *testing.T) {
 				}
 				admin.exec("rollback")
 			}
+
+			// a new key
+			admin.exec("insert into vault.secrets (secret) values ('not encrypted')")
+			admin.exec("begin; create temporary table before as select id, secret from vault.secrets where name is not null; select vault._new_key()")
+			if got := admin.one("select decrypted_secret, secret <> (select b.secret from before b where b.id = s.id) from vault.decrypted_secrets s where id = $1", id); got != "another | t" {
+				t.Errorf("with a new key: %s", got)
+			}
+			admin.exec("rollback")
 
 			// a dump takes the secrets as they are, and leaves the key
 			if got := c.one("select string_agg(kept::regclass::text, ',') from pg_extension, unnest(extconfig) kept where extname = 'supabase_vault'"); got != "vault.secrets" {

@@ -71,6 +71,11 @@ func (d *database) openCluster(ctx context.Context, c *Config) error {
 	}
 	d.connect = func(user string) (*pgx.ConnConfig, error) { return d.cluster.ConnConfig(user, databaseName) }
 	d.url = d.cluster.URL("postgres", c.Database.Password, databaseName)
+	if fresh && c.From == nil && c.Database.DataDir != "" {
+		if err := d.newVaultKey(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !fresh:
 		d.written = true
@@ -81,6 +86,21 @@ func (d *database) openCluster(ctx context.Context, c *Config) error {
 	default:
 		return nil // the template had everything
 	}
+}
+
+// newVaultKey gives a database that is kept a key of its own for the secrets of
+// supabase_vault that its template has.
+func (d *database) newVaultKey(ctx context.Context) error {
+	conn, err := d.open()(ctx, bootstrapUser, databaseName)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	const renew = `do $$ begin if to_regproc('vault._new_key') is not null then perform vault._new_key(); end if; end $$`
+	if _, err := conn.Exec(ctx, renew); err != nil {
+		return fmt.Errorf("give supabase_vault a key of its own: %w", err)
+	}
+	return nil
 }
 
 // settle gives a database that was cloned from a template its own password and

@@ -34,6 +34,7 @@ func LoadTemplate(ctx context.Context, c Config) (*pg.Template, error) {
 	return pg.LoadTemplate(ctx, pg.TemplateSpec{
 		Binaries: bin,
 		Key:      key,
+		Private:  src != nil && len(src.Config.DB.Vault) > 0, // its secrets are in it
 		CacheDir: c.Database.CacheDir,
 		Logger:   c.logger("pg"),
 		Progress: c.Progress,

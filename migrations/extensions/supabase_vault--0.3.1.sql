@@ -132,6 +132,32 @@ create function vault.update_secret(secret_id uuid, new_secret text default null
     where s.id = $1
   $fn$;
 
+-- Gives a database that was copied from another, whose key it has, one of its
+-- own. What cannot be read stays as it is.
+create function vault._new_key() returns void
+  language plpgsql security definer
+  set search_path = ''
+  as $fn$
+  declare
+    secret record;
+    ids uuid[];
+    clear text[];
+  begin
+    lock table vault.secrets in share row exclusive mode;
+    for secret in select * from vault.secrets loop
+      begin
+        clear := clear || (select decrypted_secret from vault.decrypted_secrets d where d.id = secret.id);
+        ids := ids || secret.id;
+      exception when others then
+        null;
+      end;
+    end loop;
+    delete from vault.root_key;
+    update vault.secrets s set secret = vault._encrypted(s.id, read.secret, s.nonce)
+    from unnest(ids, clear) as read (id, secret) where read.id = s.id;
+  end
+  $fn$;
+
 revoke all on all functions in schema vault from public;
 
 -- The platform's: everything is its superuser's but what calls pgcrypto, whose

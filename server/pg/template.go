@@ -22,6 +22,8 @@ type TemplateSpec struct {
 	Key string
 	// Build fills the fresh cluster. dsn returns a connection string for any user, without a password.
 	Build func(ctx context.Context, dsn func(user, db string) string) error
+	// Private lets nobody but the user who makes it read the template in the cache.
+	Private bool
 	// CacheDir keeps templates. Default: see DefaultCacheDir.
 	CacheDir string
 	// Logger gets this package's messages; nil logs nothing.

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +52,11 @@ func loadImage(ctx context.Context, s TemplateSpec, key string) (*image, error) 
 	if err := storeBase(dir, key, base); err != nil {
 		return keepForThisProcess(im, base, s, err)
 	}
-	if err := store(dir, key, im); err != nil {
+	mode := fs.FileMode(0o644)
+	if s.Private {
+		mode = 0o600
+	}
+	if err := store(dir, key, im, mode); err != nil {
 		return keepForThisProcess(im, base, s, err)
 	}
 	evict(dir, key)
@@ -126,7 +131,7 @@ func readStored(dir, key string, s TemplateSpec) *image {
 			_ = os.Chtimes(name, now, now) // what was used last is kept longest; a read-only cache has no such order
 			return im
 		}
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) { // another user's own
 			continue
 		}
 		s.Logger.Warn("the cached template is damaged and is built again", "file", name, "error", err)
@@ -172,7 +177,7 @@ func (im *image) complete() error {
 }
 
 // store writes the template beside its place and renames it there.
-func store(dir, key string, im *image) error {
+func store(dir, key string, im *image, mode fs.FileMode) error {
 	var plain bytes.Buffer
 	plain.Grow(int(im.bytes) + 1024*(len(im.files)+len(im.dirs)+2))
 	if err := im.writeTar(&plain); err != nil {
@@ -196,7 +201,7 @@ func store(dir, key string, im *image) error {
 	if _, err := f.Write(packed); err != nil {
 		return err
 	}
-	if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), filepath.Join(dir, key+"-"+hex.EncodeToString(sum[:16])+templateSuffix))

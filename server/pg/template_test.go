@@ -5,6 +5,7 @@ package pg
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -148,6 +149,31 @@ func TestTemplateCache(t *testing.T) {
 			t.Error("the same key")
 		}
 	})
+}
+
+// TestPrivateTemplate: others cannot read it.
+func TestPrivateTemplate(t *testing.T) {
+	t.Parallel()
+	cache := publicTempDir(t)
+	s, _, _ := countedSpec(t, cache)
+	for private, want := range map[bool]os.FileMode{false: 0o644, true: 0o600} {
+		s.Key, s.Private = fmt.Sprint("private ", private), private
+		mustLoad(t, s)
+		found, err := filepath.Glob(filepath.Join(cache, "templates", "*"+templateSuffix))
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%v, %v", found, err)
+		}
+		info, err := os.Stat(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("private %v: the template's mode is %v", private, info.Mode())
+		}
+		if err := os.Remove(found[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestTemplateBuildFails(t *testing.T) {
