@@ -1,7 +1,6 @@
 package server
 
 import (
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -12,7 +11,6 @@ import (
 // is, unless Config.SQLClock lets it follow.
 type Clock struct {
 	base func() time.Time // nil is time.Now
-	log  *slog.Logger
 
 	// moving is held while the clock is moved, and never while others wait for
 	// the time. follow has the database's clock be that far ahead; nil where that
@@ -34,7 +32,7 @@ type jobs interface {
 	Skip()
 }
 
-func newClock(base func() time.Time, log *slog.Logger) *Clock { return &Clock{base: base, log: log} }
+func newClock(base func() time.Time) *Clock { return &Clock{base: base} }
 
 func (c *Clock) real() time.Time {
 	if c.base == nil {
@@ -52,25 +50,12 @@ func (c *Clock) Now() time.Time {
 
 // Advance moves the clock forward, or back where d is less than 0. With
 // Config.SQLClock it returns when now() says so in every connection. If the
-// database cannot be told, the clock stays as it was, and the log says why.
+// database cannot be told, the clock stays as it was.
 //
 // On the way forward it stops at every time that jobs of pg_cron are due, has
 // them run and waits for their end: one after the other, each at most 60 times
 // and all for at most a minute; the log tells of what was left out.
-func (c *Clock) Advance(d time.Duration) { c.logged(c.advance(d)) }
-
-// Set makes it t now; the clock runs on from there. With Config.SQLClock it is
-// as Advance is. It is a leap: the time between was never, and no job of
-// pg_cron has been due in it.
-func (c *Clock) Set(t time.Time) { c.logged(c.set(t)) }
-
-func (c *Clock) logged(err error) {
-	if err != nil {
-		c.log.Error("the clock was not moved", "error", err)
-	}
-}
-
-func (c *Clock) advance(d time.Duration) error {
+func (c *Clock) Advance(d time.Duration) error {
 	forward := func(d time.Duration) error {
 		return c.move(func(ahead time.Duration) time.Duration { return ahead + d })
 	}
@@ -80,7 +65,10 @@ func (c *Clock) advance(d time.Duration) error {
 	return forward(d)
 }
 
-func (c *Clock) set(t time.Time) error {
+// Set makes it t now; the clock runs on from there. With Config.SQLClock it is
+// as Advance is. It is a leap: the time between was never, and no job of
+// pg_cron has been due in it.
+func (c *Clock) Set(t time.Time) error {
 	err := c.move(func(time.Duration) time.Duration { return t.Sub(c.real()) })
 	if j := c.due(); j != nil {
 		j.Skip()
@@ -132,12 +120,3 @@ func (c *Clock) setOffset(d time.Duration) {
 
 // Clock is the server's clock.
 func (s *Server) Clock() *Clock { return s.clock }
-
-// controlClock is the clock as the control API has it.
-type controlClock struct{ *Clock }
-
-// Advance implements control.Clock.
-func (c controlClock) Advance(d time.Duration) error { return c.advance(d) }
-
-// Set implements control.Clock.
-func (c controlClock) Set(t time.Time) error { return c.set(t) }

@@ -96,7 +96,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	}
 	s.branches, s.snapshots = newBranches(s), &snapshots{s: s}
 	s.control = control.New(control.Config{
-		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: controlClock{s.clock}, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing, Recent: &s.recent, DatabaseLog: s.databaseLog,
+		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: s.clock, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing, Recent: &s.recent, DatabaseLog: s.databaseLog,
 		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
 		Disconnect: func(ctx context.Context) (int, error) {
 			n, err := s.Disconnect(ctx)

@@ -108,7 +108,7 @@ func New(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	clock := newClock(c.Now, c.Logger)
+	clock := newClock(c.Now)
 	c.Now = clock.Now
 	if c.Mailbox == nil {
 		c.Mailbox = mail.NewBox(0)

@@ -11,7 +11,8 @@ import (
 //
 // Tokens, codes, links, sessions, limits, second factors and signed URLs are
 // judged by it. The database has a clock of its own, which stays as it is unless
-// WithSQLClock lets it follow.
+// WithSQLClock lets it follow. Where the clock cannot be moved, the test of Start
+// or Attach fails.
 type Clock struct {
 	of powers
 	tb testing.TB // of Start or Attach: it fails where the server does not answer

@@ -15,6 +15,9 @@ var ClosePools = func() error { return errors.Join(closeShared(), closePools()) 
 // ClusterDir is the run directory of the server's PostgreSQL.
 func (s *Server) ClusterDir() string { return s.srv.Cluster().Dir() }
 
+// ServerOf is the server in this process.
+func ServerOf(s *Server) *server.Server { return s.srv }
+
 // Log is the end of the server's log.
 func (s *Server) Log() string { return s.log.String() }
 

@@ -81,13 +81,11 @@ func (h here) databaseLog(_ context.Context, lines int) (string, error) {
 func (h here) now(context.Context) (time.Time, error) { return h.srv.Clock().Now(), nil }
 
 func (h here) advance(_ context.Context, d time.Duration) error {
-	h.srv.Clock().Advance(d)
-	return nil
+	return h.srv.Clock().Advance(d)
 }
 
 func (h here) setClock(_ context.Context, t time.Time) error {
-	h.srv.Clock().Set(t)
-	return nil
+	return h.srv.Clock().Set(t)
 }
 
 func (h here) messages(_ context.Context, f server.MailFilter) ([]Message, error) {
