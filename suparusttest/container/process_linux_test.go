@@ -83,7 +83,7 @@ func (p *process) run(t *testing.T, bin, project, scratch string) {
 		"SUPARUST_LOG_FORMAT": "json", "SUPARUST_DB_DATA_DIR": filepath.Join(kept, "postgres"), "SUPARUST_STORAGE_ROOT": filepath.Join(kept, "storage"),
 	}
 	maps.Copy(env, p.env)
-	cmd := exec.Command(bin, "start")
+	cmd := exec.Command(bin, "start", "--exit-with-stdin") // and with this process, however it ends
 	cmd.Dir = project
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -96,6 +96,9 @@ func (p *process) run(t *testing.T, bin, project, scratch string) {
 	}
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
