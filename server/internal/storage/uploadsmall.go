@@ -43,8 +43,8 @@ func (c *call) storeSmall(in content, g grant, row newRow) (uploaded, error) {
 		return uploaded{}, err
 	}
 	meta, err := c.storeBytes(&in, &row, limit)
-	if err != nil { // which the database's answer precedes
-		if _, refused := c.admit(described, g, trial); refused != nil {
+	if err != nil { // which the database's answer precedes, where the client waits for one
+		if _, refused := c.admit(described, g, trial); refused != nil && c.ctx().Err() == nil {
 			return uploaded{}, refused
 		}
 		return uploaded{}, err
