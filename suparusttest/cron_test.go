@@ -2,6 +2,7 @@ package suparusttest_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -297,5 +298,40 @@ func TestCronOfAnother(t *testing.T) {
 	r := srv.Control(t).Post(t, "/cron/one/run", nil).WantStatus(t, http.StatusNotFound)
 	if !strings.Contains(string(r.Body), "create extension pg_cron") {
 		t.Errorf("%s", r.Body)
+	}
+}
+
+// TestCronSettings: the database's settings of pg_cron are those of the next run.
+func TestCronSettings(t *testing.T) {
+	t.Parallel()
+	needsCron(t)
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithSQL(cronTables))
+	srv.Clock.Set(time.Date(2030, 10, 1, 0, 0, 0, 0, time.UTC))
+	for _, c := range []struct {
+		set, schedule string
+		days, runs    int
+		details       string
+	}{
+		{"", "0 12 13 * 5", 31, 5, "5"},                            // four Fridays and Sunday the 13th
+		{"cron.match_dom_and_dow = on", "0 12 13 * 5", 61, 1, "1"}, // Friday the 13th of December
+		{"cron.log_run = off", "0 12 * * *", 2, 2, "0"},
+		{"cron.launch_active_jobs = off", "0 12 * * *", 2, 0, "0"},
+		{"cron.timezone = 'Nowhere/At_All'", "0 12 * * *", 2, 2, "2"},
+		{"cron.max_running_jobs = many", "0 12 * * *", 2, 2, "2"},
+		{"cron.log_run = perhaps", "0 12 * * *", 2, 2, "2"},
+	} {
+		if c.set != "" {
+			srv.Exec(t, "alter database postgres set "+c.set)
+		}
+		tick(t, srv, "job", c.schedule)
+		srv.Exec(t, "truncate ticks; delete from cron.job_run_details")
+		srv.Clock.Advance(time.Duration(c.days) * 24 * time.Hour)
+		if got := column(t, srv, "select count(*) from ticks"); got != strconv.Itoa(c.runs) {
+			t.Errorf("%s: %s was run %s times", c.set, c.schedule, got)
+		}
+		if got := column(t, srv, "select count(*) from cron.job_run_details"); got != c.details {
+			t.Errorf("%s: %s has %s details", c.set, c.schedule, got)
+		}
+		srv.Exec(t, "alter database postgres reset all")
 	}
 }

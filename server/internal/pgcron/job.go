@@ -1,6 +1,7 @@
 package pgcron
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,31 +118,39 @@ func (s *store) readSettings(ctx context.Context) error {
 	if err := s.conn.QueryRow(ctx, query).Scan(&zone, &running, &both, &log, &launch); err != nil {
 		return fmt.Errorf("read the settings of pg_cron: %w", err)
 	}
-	var problems [5]error
 	c := &s.settings
 	c.maxRunning = defaultRunning
-	if c.location, problems[0] = time.LoadLocation(orGMT(zone)); problems[0] != nil {
+	var problems []error
+	note := func(name string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	var err error
+	if c.location, err = time.LoadLocation(cmp.Or(zone, "UTC")); err != nil {
 		c.location = time.UTC
+		note("cron.timezone", err)
 	}
-	if running != "" {
-		var n int
-		n, problems[1] = strconv.Atoi(running)
+	if n, err := strconv.Atoi(cmp.Or(running, strconv.Itoa(defaultRunning))); err == nil {
 		c.maxRunning = min(max(n, 1), maxRunning)
+	} else {
+		note("cron.max_running_jobs", err)
 	}
-	c.both, problems[2] = setting(both, false)
-	log1, err := setting(log, true)
-	c.silent, problems[3] = !log1, err
-	launched, err := setting(launch, true)
-	c.idle, problems[4] = !launched, err
-	s.problem = errors.Join(problems[:]...)
+	for _, b := range []struct {
+		name, text string
+		otherwise  bool
+		set        func(on bool)
+	}{
+		{"cron.match_dom_and_dow", both, false, func(on bool) { c.both = on }},
+		{"cron.log_run", log, true, func(on bool) { c.silent = !on }},
+		{"cron.launch_active_jobs", launch, true, func(on bool) { c.idle = !on }},
+	} {
+		on, err := setting(b.text, b.otherwise)
+		b.set(on)
+		note(b.name, err)
+	}
+	s.problem = errors.Join(problems...)
 	return nil
-}
-
-func orGMT(zone string) string {
-	if zone == "" {
-		return "UTC"
-	}
-	return zone
 }
 
 // setting reads a boolean of PostgreSQL's.
