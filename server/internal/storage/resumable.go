@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 	"github.com/suparust/suparust/server/internal/storage/tus"
 )
@@ -193,19 +194,29 @@ func (t *tusCall) grant() (grant, error) {
 	return t.uploadGrant(claims), nil
 }
 
-// permit asks the database whether the upload may be made, under the role of
-// the caller.
-func (t *tusCall) permit(g grant, meta tus.Metadata, length *int64) error {
+// permission is the statement that asks the database whether the upload may be
+// made, under the role of the caller. It is undone.
+func (t *tusCall) permission(g grant, meta tus.Metadata, length *int64) (session.Statement, error) {
 	row := newRow{bucket: t.bucket, key: t.key, owner: g.owner}
 	var err error
 	if row.user, err = userMetadata([]byte(meta.Get("metadata"))); err != nil {
-		return err
+		return session.Statement{}, err
 	}
 	row.metadata, err = encode(trialMetadata{Mimetype: meta.Get("contentType"), ContentLength: length})
 	if err != nil {
+		return session.Statement{}, err
+	}
+	return row.trial(g.upsert), nil
+}
+
+// permit asks for permission.
+func (t *tusCall) permit(g grant, meta tus.Metadata, length *int64) error {
+	ask, err := t.permission(g, meta, length)
+	if err != nil {
 		return err
 	}
-	return t.mayWrite(g.settings, row, g.upsert)
+	_, err = t.try(g.settings, ask)
+	return trialError(err, g.upsert)
 }
 
 // expires tells until when an unfinished upload is kept.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 	"github.com/suparust/suparust/server/internal/storage/tus"
 )
@@ -27,20 +28,18 @@ func (t *tusCall) createUpload() error {
 	if err != nil {
 		return err
 	}
-	l, replaces, err := t.findTarget()
+	g, wrong := t.grant()
+	found, refused, err := t.findTargetAndTry(g, wrong, meta, length)
 	if err != nil {
 		return err
 	}
+	l := found.limits
 	limit := t.h.uploadLimit(l)
 	if length != nil && *length > limit {
 		return errTusMaxSize
 	}
-	g, err := t.grant()
-	if err != nil {
-		return err
-	}
-	if err := t.permit(g, meta, length); err != nil {
-		return err
+	if refused != nil {
+		return refused
 	}
 	if kind := meta.Get("contentType"); kind != "" && !typeAllowed(kind, l.mime) {
 		return errMimeType(kind)
@@ -52,7 +51,7 @@ func (t *tusCall) createUpload() error {
 	}
 	u.uploadNote = uploadNote{
 		Bucket: t.bucket, Key: t.key, Database: database, Metadata: meta.With("cacheControl", cacheControl(meta.Get("cacheControl"))).String(),
-		Length: length, Created: t.h.now().UTC(), Owner: g.owner, Upsert: g.upsert, Replaces: replaces,
+		Length: length, Created: t.h.now().UTC(), Owner: g.owner, Upsert: g.upsert, Replaces: found.replaces,
 	}
 	lock, err := t.h.locks.acquire(t.ctx(), u.version)
 	if err != nil {
@@ -134,21 +133,56 @@ func (h *Handler) uploadLimit(l bucketLimits) int64 {
 	return min(*l.size, h.limit)
 }
 
-// findTarget reads what the bucket takes and which version of the object is
-// there, "" when none is.
-func (t *tusCall) findTarget() (l bucketLimits, replaces string, err error) {
-	r, err := t.one(t.ctx(), t.asService(), sql(
+// uploadTarget is what an upload is for.
+type uploadTarget struct {
+	limits   bucketLimits // what the bucket takes
+	replaces string       // which version of the object is there, "" when none is
+}
+
+// targetOf is the statement that reads an uploadTarget, for service_role.
+func targetOf(bucket, key string) session.Statement {
+	return sql(
 		`select b.file_size_limit, to_jsonb(b.allowed_mime_types)::text, coalesce(o.version, '')
 		 from storage.buckets b left join storage.objects o on o.bucket_id = b.id and o.name = $2
-		 where b.id = $1`, t.bucket, t.key))
+		 where b.id = $1`, bucket, key)
+}
+
+func readTarget(rows []row) (u uploadTarget, err error) {
+	if len(rows) == 0 {
+		return u, errNoSuchBucket()
+	}
+	r := rows[0]
+	u.limits.size, u.replaces = r.number(0), r.text(2)
+	return u, json.Unmarshal(r.json(1), &u.limits.mime)
+}
+
+// findTarget reads what the upload is for.
+func (t *tusCall) findTarget() (uploadTarget, error) {
+	all, err := t.query(t.ctx(), t.asService(), targetOf(t.bucket, t.key))
 	if err != nil {
-		return l, "", err
+		return uploadTarget{}, err
 	}
-	if r == nil {
-		return l, "", errNoSuchBucket()
+	return readTarget(all[0])
+}
+
+// findTargetAndTry is findTarget and permit, whose error is refused, in one
+// round trip. A grant that is wrong is refused for that.
+func (t *tusCall) findTargetAndTry(g grant, wrong error, meta tus.Metadata, length *int64) (u uploadTarget, refused, err error) {
+	var ask session.Statement
+	if wrong == nil {
+		ask, wrong = t.permission(g, meta, length)
 	}
-	l.size = r.number(0)
-	return l, r.text(2), json.Unmarshal(r.json(1), &l.mime)
+	if wrong != nil {
+		u, err = t.findTarget()
+		return u, wrong, err
+	}
+	ask.As = g.settings
+	res, refused := t.try(t.asService(), targetOf(t.bucket, t.key), ask)
+	if len(res) == 0 {
+		return u, nil, refused
+	}
+	u, err = readTarget(rowsOf(res[0]))
+	return u, trialError(refused, g.upsert), err
 }
 
 // errStopped says that a request was ended to make room for another.

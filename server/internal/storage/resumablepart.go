@@ -27,10 +27,15 @@ func (t *tusCall) patchUpload() error {
 	if err != nil {
 		return err
 	}
-	if err := t.permitPart(g, u); err != nil {
-		return err
+	var found uploadTarget
+	if u.Done && t.signed { // see permitPart
+		found, err = t.findTarget()
+	} else {
+		var refused error
+		if found, refused, err = t.findTargetAndTry(g, nil, u.metadata(), u.Length); refused != nil {
+			return refused
+		}
 	}
-	l, replaces, err := t.findTarget()
 	if err != nil {
 		return err
 	}
@@ -45,7 +50,7 @@ func (t *tusCall) patchUpload() error {
 	if u.whole() {
 		err = t.repeatLast(u)
 	} else {
-		err = t.nextPart(lock, u, g, replaces, t.h.uploadLimit(l))
+		err = t.nextPart(lock, u, g, found.replaces, t.h.uploadLimit(found.limits))
 	}
 	if err != nil {
 		return err
