@@ -311,6 +311,7 @@ func (d *database) listenConn(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.RuntimeParams["application_name"] = "suparust schema listener"
 	return pgx.ConnectConfig(ctx, cfg)
 }
 

@@ -266,3 +266,32 @@ func TestConnectionLives(t *testing.T) {
 	first := string(old.send(t, "POST", "/rpc/pid").WantStatus(t, 200).Body)
 	eventually(t, "another connection", func() bool { return string(old.send(t, "POST", "/rpc/pid").Body) != first })
 }
+
+// The first request reads the schema, and nobody reads it a second time: there
+// is the request's connection and that of the listener, which asks whether
+// anything has changed before it listened.
+//
+//covers:rest 237
+func TestFirstRequest(t *testing.T) {
+	t.Parallel()
+	port := freeTCPPort(t)
+	a := restServer(t, "create table t(id int); grant select on t to anon", func(c *server.Config) { c.AdminPort = port })
+	a.get(t, "/t").WantStatus(t, 200)
+	eventually(t, "the listener", func() bool {
+		return count(t, a, "select count(*) from pg_stat_activity where application_name = 'suparust schema listener' and state = 'idle' and query like 'select %'") == 1
+	})
+	if n := count(t, a, "select count(*) from pg_stat_activity where usename = 'authenticator'"); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+	admin := &suparusttest.Client{HTTP: http.DefaultClient, URL: "http://127.0.0.1:" + strconv.Itoa(port)}
+	loads := func() string {
+		_, after, _ := strings.Cut(string(admin.Get(t, "/metrics").WantStatus(t, 200).Body), `pgrst_schema_cache_loads_total{status="SUCCESS"} `)
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
+	a.Exec(t, "notify pgrst, 'reload schema'")
+	eventually(t, "the reload that was asked for", func() bool { return loads() != "1" })
+	if n := loads(); n != "2" {
+		t.Errorf("%s loads, want the first request's and the one that was asked for", n)
+	}
+}

@@ -177,7 +177,7 @@ func TestPreConfig(t *testing.T) {
 func TestChannel(t *testing.T) {
 	t.Parallel()
 	sql := "create table t(id int); insert into t select generate_series(1, 9); grant select on t to anon"
-	listening := "select count(*) from pg_stat_activity where query like 'listen%'"
+	listening := "select count(*) from pg_stat_activity where application_name = 'suparust schema listener'"
 	a := restServer(t, sql, func(c *server.Config) { c.Database.Channel = `odd "Channel` })
 	a.get(t, "/t").WantStatus(t, 200)
 	eventually(t, "the listener", func() bool { return count(t, a, listening) == 1 })

@@ -71,6 +71,15 @@ func (c *Cache) Refresh(ctx context.Context) error {
 	return err
 }
 
+// Settled is the snapshot in use when no load is under way, nil when none is.
+func (c *Cache) Settled(ctx context.Context) (*Snapshot, error) {
+	if err := c.take(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-c.turn }()
+	return c.current.Load(), nil
+}
+
 // Current is the snapshot in use, nil when none is.
 func (c *Cache) Current() *Snapshot { return c.current.Load() }
 

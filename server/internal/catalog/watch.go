@@ -28,24 +28,27 @@ type Watcher struct {
 	// Heard, when not nil, is called for every notification, and when the
 	// connection was opened: then some may have been lost.
 	Heard func()
+	// Always says that there is more to reload than a fingerprint tells.
+	Always bool
 	// Retry is the first pause after a lost connection, 0 means 100 ms; it doubles up to 32 times.
 	Retry time.Duration
 }
 
-// Run listens until ctx ends. Whenever it has connected it reloads once,
-// because notifications may have been lost before.
+// Run listens until ctx ends. What notifications told of before it did may be
+// lost: with its first connection it reloads if the schema is no longer the one
+// that was read, which it asks there, and with a later one whatever it is.
 func (w *Watcher) Run(ctx context.Context) {
 	retry := w.Retry
 	if retry <= 0 {
 		retry = 100 * time.Millisecond
 	}
-	pause := retry
+	pause, lost := retry, w.Always
 	for ctx.Err() == nil {
-		connected, err := w.listen(ctx)
+		connected, err := w.listen(ctx, lost)
 		if ctx.Err() != nil {
 			return
 		}
-		if connected {
+		if lost = true; connected {
 			pause = retry
 		}
 		level := slog.LevelWarn
@@ -56,8 +59,8 @@ func (w *Watcher) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.Restarted:
-			pause = retry
+		case <-w.Restarted: // what is cached was read or replaced since
+			pause, lost = retry, w.Always
 			continue
 		case <-time.After(pause):
 		}
@@ -65,7 +68,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
+// listen listens on a connection of its own until that ends. lost says that
+// notifications were.
+func (w *Watcher) listen(ctx context.Context, lost bool) (connected bool, err error) {
 	conn, err := w.Connect(ctx)
 	if err != nil {
 		return false, err
@@ -87,10 +92,21 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 		heard = func() {}
 	}
 	heard()
+	select {
+	case <-w.Restarted: // before there was this connection
+	default:
+	}
+	if !lost {
+		if lost, err = w.stale(ctx, conn); err != nil {
+			return true, err
+		}
+	}
 	// A burst of notifications is one reload; one that comes while a reload
 	// runs makes another afterwards.
 	dirty := make(chan struct{}, 1)
-	dirty <- struct{}{}
+	if lost {
+		dirty <- struct{}{}
+	}
 	working, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -119,6 +135,21 @@ func (w *Watcher) listen(ctx context.Context) (connected bool, err error) {
 			}
 		}
 	}
+}
+
+// stale asks the database whether it has gone on since the schema was read. A
+// load under way is waited for: it may have begun before the listening. One that
+// begins later reads what it has to.
+func (w *Watcher) stale(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	s, err := w.Cache.Settled(ctx)
+	if s == nil || err != nil {
+		return false, err
+	}
+	var fingerprint []byte
+	if err := conn.QueryRow(ctx, s.FingerprintSQL(), pgx.QueryExecModeSimpleProtocol).Scan(&fingerprint); err != nil {
+		return false, err
+	}
+	return !s.Is(fingerprint), nil
 }
 
 // refresh reloads; a failure keeps the old snapshot, and the next request

@@ -139,7 +139,7 @@ func (h *Handler) Watch() {
 	}
 	h.watching.Do(func() {
 		w := &catalog.Watcher{Cache: h.cache, Connect: h.cfg.ListenConn, Channel: h.cfg.Channel, Heard: h.cfg.Heard, Logger: h.log,
-			Restarting: func() bool { return h.restarting.Load() > 0 }, Restarted: h.restarted}
+			Restarting: func() bool { return h.restarting.Load() > 0 }, Restarted: h.restarted, Always: h.cfg.PreConfig != ""}
 		h.done.Go(func() { w.Run(h.background) })
 	})
 }

@@ -106,7 +106,7 @@ func TestListenerComesBack(t *testing.T) {
 	f := start(t, "create table t(id int); insert into t select generate_series(1, 5)")
 	service := f.as(t, "service_role", nil)
 	service.get(t, "/t").wantStatus(t, 200)
-	const listener = "select pid from pg_stat_activity where query like 'listen %'"
+	const listener = "select pid from pg_stat_activity where application_name = 'suparust schema listener'"
 	for _, limit := range []string{"2", "4"} {
 		f.eventually(t, func() bool { return f.count(t, listener) == 1 })
 		pid := f.value(t, "select pid::text from ("+listener+") l")
