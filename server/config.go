@@ -121,7 +121,8 @@ type Config struct {
 	keepNothing bool // the database and the files end with the server
 
 	project     *project.Project
-	projectData string // the data directory that Ephemeral has turned away from
+	branchRoom  chan struct{} // of a branch: see branches.room
+	projectData string        // the data directory that Ephemeral has turned away from
 }
 
 // DatabaseConfig says which PostgreSQL the server works on.

@@ -39,8 +39,9 @@ func asControl(err error) error {
 		return noSnapshotError{err}
 	}
 	var name snapshotNameError
+	var letters snapshotCaseError
 	var version *pg.SnapshotVersionError
-	if errors.Is(err, errExternalSnapshot) || errors.Is(err, errNoSnapshotDir) || errors.Is(err, errForeignConnections) || errors.As(err, &name) || errors.As(err, &version) {
+	if errors.Is(err, errExternalSnapshot) || errors.Is(err, errNoSnapshotDir) || errors.Is(err, errForeignConnections) || errors.As(err, &name) || errors.As(err, &letters) || errors.As(err, &version) {
 		return control.Refusal{Message: err.Error()}
 	}
 	return err

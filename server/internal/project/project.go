@@ -73,6 +73,21 @@ func Load(root string, env Environ) (*Project, error) {
 	return p, p.readSQL(fsys, "supabase", p.Config.DB.Seed.SQLPaths)
 }
 
+// Reread is the project with the roles, migrations and seeds that its folder has now, under the configuration and the
+// environment it was read with. One that was made of a file system is as it is.
+func (p *Project) Reread() (*Project, error) {
+	if p.Root == "" {
+		return p, nil
+	}
+	dir, err := os.OpenRoot(p.Root)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the project's folder: %w", err)
+	}
+	defer dir.Close()
+	now := &Project{Root: p.Root, Config: p.Config, env: p.env}
+	return now, now.readSQL(dir.FS(), "supabase", p.Config.DB.Seed.SQLPaths)
+}
+
 // FromFS makes a project of a bare set of migrations: files NNN_name.sql at the root of fsys, under migrations/ or under
 // supabase/migrations/, with an optional seed.sql and roles.sql beside.
 func FromFS(fsys fs.FS) (*Project, error) {
