@@ -89,23 +89,19 @@ func TestBranchNobodyWaitsFor(t *testing.T) {
 	until(t, "no branch is left", func() bool { return len(branchesOf(t, c)) == 0 })
 }
 
-// TestBranchOfAChangedProject: a branch begins with the project's migrations
-// as they are now.
-func TestBranchOfAChangedProject(t *testing.T) {
+// TestBranchOfChangedMigrations: a branch begins with the migrations as they
+// are now.
+func TestBranchOfChangedMigrations(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, sql string) {
 		t.Helper()
-		file := filepath.Join(dir, "supabase", "migrations", name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(sql), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(sql), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write("20240101000000_one.sql", "create table one (n int)")
-	srv := suparusttest.Start(t, suparusttest.WithProject(dir))
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithMigrations(os.DirFS(dir)))
 	c := srv.Control(t)
 	var first, second branch
 	c.Post(t, "/branches", `{}`).WantStatus(t, http.StatusCreated).JSON(t, &first)
