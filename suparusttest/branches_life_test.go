@@ -110,3 +110,29 @@ func TestBranchOfChangedMigrations(t *testing.T) {
 	c.Post(t, "/branches", `{}`).WantStatus(t, http.StatusCreated).JSON(t, &second)
 	second.attach(t, srv).ServiceClient().Get(t, "/rest/v1/two").WantStatus(t, http.StatusOK)
 }
+
+// TestBranchOfAChangedProject: a branch begins with the project's migrations
+// as they are now.
+func TestBranchOfAChangedProject(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, sql string) {
+		t.Helper()
+		file := filepath.Join(dir, "supabase", "migrations", name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(sql), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("20240101000000_one.sql", "create table one (n int)")
+	srv := suparusttest.Start(t, suparusttest.WithProject(dir))
+	c := srv.Control(t)
+	var first, second branch
+	c.Post(t, "/branches", `{}`).WantStatus(t, http.StatusCreated).JSON(t, &first)
+	first.attach(t, srv).ServiceClient().Get(t, "/rest/v1/one").WantStatus(t, http.StatusOK)
+	write("20240102000000_two.sql", "create table two (n int)")
+	c.Post(t, "/branches", `{}`).WantStatus(t, http.StatusCreated).JSON(t, &second)
+	second.attach(t, srv).ServiceClient().Get(t, "/rest/v1/two").WantStatus(t, http.StatusOK)
+}
