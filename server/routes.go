@@ -78,7 +78,7 @@ func (s *Server) routes(ctx context.Context) (http.Handler, error) {
 	if err := s.beginState(ctx); err != nil {
 		return nil, err
 	}
-	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), NeedsKey: s.needsKey(), Trace: s.cfg.Trace, Logger: s.cfg.Logger.With("target", "http")})
+	s.gateway = gateway.New(gateway.Config{Keys: s.keys, Verifier: s.ring.verifier, Origins: s.origins, Plain: s.ofPostgREST(), Credentialed: ofAuth, NeedsKey: s.needsKey(), Trace: s.cfg.Trace, Logger: s.cfg.Logger.With("target", "http")})
 	return s.gateway.Wrap(s.withControl(s.gate.wrap(mux))), nil
 }
 
@@ -121,6 +121,10 @@ func (s *Server) ofPostgREST() func(*http.Request) bool {
 		return !isUnder(r, "/auth/v1") && !isUnder(r, "/storage/v1") && !isUnder(r, "/rest/v1")
 	}
 }
+
+// ofAuth tells which requests are answered as GoTrue answers pages: that they
+// may send credentials, which browsers do not where any origin is allowed.
+func ofAuth(r *http.Request) bool { return isUnder(r, "/auth/v1") }
 
 // isUnder tells that a request's path is a prefix's.
 func isUnder(r *http.Request, prefix string) bool {

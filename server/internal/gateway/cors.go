@@ -28,7 +28,7 @@ const (
 )
 
 // The values that every answer shares; nothing writes into them.
-var anyOrigin, exposed, plainlyExposed = []string{"*"}, []string{exposedHeaders}, []string{plainExposed}
+var anyOrigin, exposed, plainlyExposed, allowed = []string{"*"}, []string{exposedHeaders}, []string{plainExposed}, []string{"true"}
 
 // isPlain tells that a request gets PostgREST's own headers.
 func (g *Gateway) isPlain(r *http.Request) bool { return g.plain != nil && g.plain(r) }
@@ -46,6 +46,9 @@ func (g *Gateway) writeCORS(h http.Header, r *http.Request) bool {
 	}
 	if len(origins) == 0 {
 		h["Access-Control-Allow-Origin"] = anyOrigin
+		if g.cookies != nil && g.cookies(r) {
+			h["Access-Control-Allow-Credentials"] = allowed
+		}
 		h["Access-Control-Expose-Headers"] = exposed
 		return true
 	}
@@ -55,7 +58,7 @@ func (g *Gateway) writeCORS(h http.Header, r *http.Request) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Allow-Credentials", "true")
+	h["Access-Control-Allow-Credentials"] = allowed
 	h["Access-Control-Expose-Headers"] = exposed
 	return true
 }

@@ -29,6 +29,9 @@ type Config struct {
 	// Plain tells which requests get the CORS headers of PostgREST itself; nil
 	// gives all of them the platform's.
 	Plain func(*http.Request) bool
+	// Credentialed tells which requests are answered that pages may send
+	// credentials, where Origins has none; nil is none.
+	Credentialed func(*http.Request) bool
 	// NeedsKey tells which requests are refused without one of the API keys;
 	// nil lets all pass, as the platform's local stack does.
 	NeedsKey func(*http.Request) bool
@@ -44,6 +47,7 @@ type Gateway struct {
 	verifier *Verifier
 	origins  func(*http.Request) []string
 	plain    func(*http.Request) bool
+	cookies  func(*http.Request) bool // Config.Credentialed
 	needsKey func(*http.Request) bool
 	trace    func(Record)
 	log      *slog.Logger
@@ -54,7 +58,7 @@ func New(c Config) *Gateway {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, needsKey: c.NeedsKey, trace: c.Trace, log: c.Logger}
+	g := &Gateway{verifier: c.Verifier, origins: c.Origins, plain: c.Plain, cookies: c.Credentialed, needsKey: c.NeedsKey, trace: c.Trace, log: c.Logger}
 	g.SetKeys(c.Keys)
 	return g
 }
