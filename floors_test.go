@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"server/internal/storage": 2,
 	"server/internal/control": 2,
 	"server/internal/pgcron":  2,
+	"server/internal/pgnet":   2,
 
 	"server/internal/session": 1,
 	"server/internal/project": 1,
@@ -39,6 +40,7 @@ var floors = map[string]int{
 	"server/internal/catalog": 0,
 	"server/internal/gateway": 0,
 	"server/internal/mail":    0,
+	"server/internal/wake":    0,
 	"server/pg":               0,
 	"migrations":              0,
 	"fixtures":                0,

@@ -13,7 +13,7 @@ declare
 begin
   for optional in
     select name from pg_available_extensions
-    where name in ('pg_stat_statements', 'pgjwt', 'supabase_vault') and installed_version is null
+    where name in ('pg_stat_statements', 'pgjwt', 'supabase_vault', 'pg_net') and installed_version is null
   loop
     begin
       if optional = 'pgjwt' then

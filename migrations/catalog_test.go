@@ -87,6 +87,7 @@ func TestCatalog(t *testing.T) {
 			extensions | postgres
 			graphql | supabase_admin
 			graphql_public | supabase_admin
+			net | supabase_admin
 			public | pg_database_owner
 			realtime | supabase_admin
 			storage | supabase_admin
@@ -105,12 +106,12 @@ func TestCatalog(t *testing.T) {
 			from unnest(array['anon', 'authenticated', 'service_role', 'authenticator', 'supabase_auth_admin', 'supabase_storage_admin']) r, pg_namespace
 			where nspname !~ '^pg_' and nspname <> 'information_schema' and has_schema_privilege(r, oid, 'usage')
 			group by r order by r collate "C"`, `
-			anon | auth extensions graphql graphql_public public realtime storage supabase_functions suparust
-			authenticated | auth extensions graphql graphql_public public realtime storage supabase_functions suparust
-			authenticator | extensions graphql_public public suparust
-			service_role | auth extensions graphql graphql_public public realtime storage supabase_functions suparust vault
-			supabase_auth_admin | auth public suparust
-			supabase_storage_admin | public storage suparust`,
+			anon | auth extensions graphql graphql_public net public realtime storage supabase_functions suparust
+			authenticated | auth extensions graphql graphql_public net public realtime storage supabase_functions suparust
+			authenticator | extensions graphql_public net public suparust
+			service_role | auth extensions graphql graphql_public net public realtime storage supabase_functions suparust vault
+			supabase_auth_admin | auth net public suparust
+			supabase_storage_admin | net public storage suparust`,
 		},
 		{
 			"extensions",
@@ -204,6 +205,7 @@ func TestCatalog(t *testing.T) {
 			auth.oauth_registration_type | dynamic manual
 			auth.oauth_response_type | code
 			auth.one_time_token_type | confirmation_token reauthentication_token recovery_token email_change_token_new email_change_token_current phone_change_token
+			net.request_status | PENDING SUCCESS ERROR
 			storage.buckettype | STANDARD ANALYTICS VECTOR`,
 		},
 	} {

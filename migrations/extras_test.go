@@ -72,6 +72,7 @@ func TestWebhook(t *testing.T) {
 	c := start(t, migrations.Options{})
 	pg := c.connect(t, "postgres")
 	pg.exec(`
+		drop extension if exists pg_net;
 		create table public.notes (id int primary key);
 		create trigger hook after insert or delete on public.notes for each row
 			execute function supabase_functions.http_request('http://example.com/hook', 'POST', '{"x-key": "1"}', '{"q": "2"}', '5000');

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/server/internal/auth"
-	"github.com/suparust/suparust/server/internal/auth/hook"
 	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/httpx"
 )
@@ -70,7 +69,7 @@ func (s *Server) observe(c *Config) {
 	}
 	next := c.HTTP
 	if next == nil {
-		next = hook.NewTransport()
+		next = httpx.NewTransport()
 	}
 	s.outgoing = control.NewOutgoing(next)
 	c.HTTP = s.outgoing

@@ -21,6 +21,7 @@ const (
 	databaseName  = "postgres"
 
 	defaultPassword = "postgres" // of the login roles
+	projectUser     = "postgres"
 	apiUser         = "authenticator"
 	authUser        = "supabase_auth_admin"
 )

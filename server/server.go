@@ -52,6 +52,7 @@ type Server struct {
 	clock    *Clock
 	cron     *pgcron.Scheduler // of the jobs of pg_cron; nil where the database is served as it is found
 	faults   control.Faults
+	net      netRequests      // of pg_net
 	control  *control.Handler // nil where it is off, and what follows too
 	branches *branches
 
@@ -166,6 +167,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.makeCron()
+	s.net.start(&s.cfg, s.db)
 	handler, err := s.routes(ctx)
 	if err != nil {
 		return err
@@ -287,7 +289,7 @@ func (s *Server) stop(ctx context.Context) error {
 	s.stopCron()
 	s.cutOff()
 	s.settling.Wait()
-	errs = append(errs, s.mailbox.close(ctx))
+	errs = append(errs, s.net.close(), s.mailbox.close(ctx))
 	if s.admin != nil {
 		_ = s.admin.Close() // what it answers is asked again
 	}

@@ -251,12 +251,14 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Dur
 	var (
 		gone      <-chan struct{}
 		restarted func(context.Context, *catalog.Snapshot) error
+		sendAgain func()
 	)
 	// it is carried through: a database that is half replaced is of no use to who went away
 	ctx = context.WithoutCancel(ctx)
 	err = restart(ctx, func() {
 		gone = s.gate.close()
 		restarted = s.rest.Restarting()
+		sendAgain = s.net.replaced()
 	})
 	if restarted == nil { // it has not come to that
 		return errors.Join(err, hold.Release(nil))
@@ -271,6 +273,7 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Dur
 	if err == nil && s.cfg.SQLClock {
 		err = s.db.moveClock(ctx, ahead())
 	}
+	sendAgain()
 	err = errors.Join(err, restarted(ctx, schema))
 	if hold != nil {
 		var before []string

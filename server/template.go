@@ -125,9 +125,18 @@ func (c *Config) build(ctx context.Context, src *project.Project, open project.O
 		}
 	}
 	// what the template was built with is no news to the servers that start from it
-	_, err = conn.Exec(ctx, "truncate suparust.ddl_log")
+	if _, err := conn.Exec(ctx, "truncate suparust.ddl_log"); err != nil {
+		return err
+	}
+	// nor is each of them to send what migrations and seeds asked for
+	_, err = conn.Exec(ctx, forgetRequests)
 	return err
 }
+
+// forgetRequests empties the queue of this product's pg_net.
+const forgetRequests = `do $$ begin
+if exists (select from pg_catalog.pg_extension where extname = 'pg_net') then delete from net.http_request_queue; end if;
+end $$`
 
 // apply brings a database to the project. Its migrations are shown as a bar on
 // a terminal, and stand in the log elsewhere.

@@ -1,6 +1,8 @@
 package suparusttest_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,7 +32,7 @@ var examples = map[string]func(){
 	"Server_Pool": ExampleServer_Pool, "Server_Reset": ExampleServer_Reset, "Server_SignIn": ExampleServer_SignIn, "Server_Snapshot": ExampleServer_Snapshot,
 	"Start": ExampleStart, "Start_benchmark": ExampleStart_benchmark, "WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 	"WithFixedCode": ExampleWithFixedCode, "WithFixtures": ExampleWithFixtures, "WithFixtures_brought": ExampleWithFixtures_brought,
-	"WithHTTP": ExampleWithHTTP, "WithMigrations": ExampleWithMigrations, "WithSharedCluster": ExampleWithSharedCluster,
+	"WithHTTP": ExampleWithHTTP, "WithHTTP_sql": ExampleWithHTTP_sql, "WithMigrations": ExampleWithMigrations, "WithSharedCluster": ExampleWithSharedCluster,
 	"WithSnapshot": ExampleWithSnapshot, "WithSQLClock": ExampleWithSQLClock,
 }
 
@@ -266,6 +268,35 @@ func ExampleWithHTTP() {
 			return suparusttest.Answer(http.StatusOK, map[string]any{"error": map[string]any{"http_code": 403, "message": "by invitation only"}})
 		}))
 	srv.Client().Post(t, "/auth/v1/signup", `{"email":"ann@example.com","password":"long enough"}`).WantStatus(t, http.StatusForbidden)
+}
+
+func ExampleWithHTTP_sql() {
+	told := make(chan string, 1)
+	srv := suparusttest.Start(t,
+		suparusttest.WithSQL(`
+			create table orders (id int primary key);
+			grant all on orders to anon;
+			create function tell() returns trigger language plpgsql as $$ begin
+				perform net.http_post('https://shop.example.com/orders', to_jsonb(new));
+				return new;
+			end $$;
+			create trigger tell after insert on orders for each row execute function tell();
+		`),
+		suparusttest.WithHTTP(func(r *http.Request) *http.Response {
+			var order struct{ ID int }
+			_ = json.NewDecoder(r.Body).Decode(&order)
+			told <- fmt.Sprint(r.Method, " ", r.URL, " ", order.ID)
+			return suparusttest.Answer(http.StatusAccepted, nil)
+		}))
+	srv.Client().Post(t, "/rest/v1/orders", `{"id": 7}`).WantStatus(t, http.StatusCreated)
+	if got := <-told; got != "POST https://shop.example.com/orders 7" {
+		t.Errorf("told %s", got)
+	}
+	var status int // as soon as the response is written down
+	err := srv.Pool(t).QueryRow(t.Context(), "select ((net._http_collect_response(1, async => false)).response).status_code").Scan(&status)
+	if err != nil || status != http.StatusAccepted {
+		t.Errorf("status %d, %v", status, err)
+	}
 }
 
 func ExampleServer_Snapshot() {

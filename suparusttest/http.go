@@ -3,6 +3,7 @@ package suparusttest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,8 +12,9 @@ import (
 )
 
 // WithHTTP has answer be everyone whom the server asks by HTTP: hooks, sign-in
-// providers, captcha, senders of texts. Where it returns nil the request goes
-// out to the network. It is called by several requests at once.
+// providers, captcha, senders of texts, and whom SQL asks through pg_net and
+// database webhooks. Where it returns nil the request goes out to the network.
+// It is called by several requests at once.
 //
 //	suparusttest.WithHTTP(func(r *http.Request) *http.Response {
 //		return suparusttest.Answer(http.StatusOK, map[string]any{"success": true})
@@ -29,7 +31,10 @@ type answering struct {
 
 // RoundTrip answers the request.
 func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
-	res := a.answer(r)
+	res, err := a.ask(r)
+	if err != nil {
+		return nil, err
+	}
 	if res == nil {
 		return a.network.RoundTrip(r)
 	}
@@ -53,6 +58,39 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	res.Request = r
 	return res, nil
+}
+
+// ask calls the function and waits no longer for it than who asks.
+func (a *answering) ask(r *http.Request) (*http.Response, error) {
+	type outcome struct {
+		res      *http.Response
+		returned bool
+		panicked any
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			if !o.returned {
+				o.panicked = recover()
+			}
+			done <- o
+		}()
+		o.res = a.answer(r) //nolint:bodyclose // who asks closes it
+		o.returned = true
+	}()
+	select {
+	case o := <-done:
+		switch {
+		case o.panicked != nil:
+			panic(o.panicked)
+		case !o.returned:
+			return nil, errors.New("the function of WithHTTP ended its goroutine: call Error there, not Fatal")
+		}
+		return o.res, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 }
 
 // Answer is a response for WithHTTP. A body that is a string or []byte is sent

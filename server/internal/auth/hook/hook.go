@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // Config of a hook.
@@ -93,11 +95,8 @@ func New(c Config) (*Hook, error) {
 	return h, nil
 }
 
-// local are the hosts that plain HTTP may lead to. The last is how a container
-// calls the machine it runs on, which here is the same.
-var local = map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, dockerHost: true}
-
-const dockerHost = "host.docker.internal"
+// local are the hosts that plain HTTP may lead to.
+var local = map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true, httpx.DockerHost: true}
 
 func functionName(u *url.URL) (string, error) {
 	parts := strings.Split(u.Path, "/")

@@ -10,43 +10,25 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // newClient makes the way to an HTTP hook. It follows no redirects: what is
 // signed is for the address that is configured.
 func newClient(via http.RoundTripper) *http.Client {
 	if via == nil {
-		via = NewTransport()
+		via = httpx.NewTransport()
 	}
 	return &http.Client{
 		Transport:     via,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// NewTransport is the way of hooks without another. It finds this machine by the name that containers know it by, too.
-func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: httpTimeout}
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		TLSHandshakeTimeout: httpTimeout,
-		MaxIdleConns:        8, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64,
-		IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := dialer.DialContext(ctx, network, address)
-			var unknown *net.DNSError
-			if host, port, _ := net.SplitHostPort(address); host == dockerHost && errors.As(err, &unknown) {
-				return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-			}
-			return conn, err
-		},
 	}
 }
 

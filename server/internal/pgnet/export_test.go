@@ -1,0 +1,4 @@
+package pgnet
+
+// Begin is what a session begins with.
+var Begin = begin

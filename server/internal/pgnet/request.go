@@ -1,0 +1,108 @@
+package pgnet
+
+import (
+	"encoding/json"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+)
+
+// request is a row of net.http_request_queue.
+type request struct {
+	id      int64
+	method  string
+	url     string
+	headers *string // jsonb, as text
+	body    []byte  // nil when it is null
+	timeout int32   // milliseconds
+}
+
+// response is a row of net._http_response. The fields that are nil are null.
+type response struct {
+	id          int64
+	status      *int
+	contentType *string
+	headers     *string // jsonb, as text
+	content     *string
+	timedOut    bool
+	errorMsg    *string
+}
+
+// maxTimeout stands for the timeout of those that name none, or a longer one.
+const maxTimeout = time.Hour
+
+func (r *request) patience() time.Duration {
+	if r.timeout <= 0 || time.Duration(r.timeout)*time.Millisecond > maxTimeout {
+		return maxTimeout
+	}
+	return time.Duration(r.timeout) * time.Millisecond
+}
+
+// userAgent is the original's.
+const userAgent = "pg_net/0.20.4"
+
+// header are the headers of the request: those of the row and the ones that
+// libcurl adds. A value that is null or empty is not sent.
+func (r *request) header() http.Header {
+	h := http.Header{"Accept": {"*/*"}, "User-Agent": {userAgent}}
+	if len(r.body) > 0 || strings.EqualFold(r.method, http.MethodPost) {
+		h.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if r.headers == nil {
+		return h
+	}
+	var given map[string]json.RawMessage
+	if json.Unmarshal([]byte(*r.headers), &given) != nil {
+		return h // jsonb, but no object
+	}
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	sort.Strings(names) // one of several spellings wins, always the same
+	for _, name := range names {
+		value := textOf(given[name])
+		if strings.TrimSpace(value) == "" {
+			h.Del(name)
+			continue
+		}
+		h.Set(name, value)
+	}
+	return h
+}
+
+// textOf is what jsonb_each_text makes of a value.
+func textOf(value json.RawMessage) string {
+	var text string
+	switch {
+	case string(value) == "null":
+		return ""
+	case json.Unmarshal(value, &text) == nil:
+		return text
+	}
+	return string(value)
+}
+
+// headersOf are the headers of an answer as jsonb. Of several with one name the
+// last is kept.
+func headersOf(h http.Header) string {
+	last := make(map[string]string, len(h))
+	for name, values := range h {
+		if len(values) > 0 {
+			last[cleaned(name)] = cleaned(values[len(values)-1])
+		}
+	}
+	text, err := json.Marshal(last)
+	if err != nil {
+		return "{}" // strings always encode
+	}
+	return string(text)
+}
+
+// cleaned is text that PostgreSQL takes: it ends at a zero byte, as a string in
+// C does, and has no bytes that are not UTF-8.
+func cleaned(s string) string {
+	s, _, _ = strings.Cut(s, "\x00")
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
