@@ -73,7 +73,7 @@ func (d *UploadDir) Append(ctx context.Context, version string, offset int64, r 
 	if !summed {
 		sum.hash = nil
 	}
-	n, err := d.grow(ctx, f, sum.hash, r, limit)
+	n, err := transfer(ctx, &d.bufs, f, sum.hash, r, limit)
 	var failed *ReadError
 	switch {
 	case err == nil, errors.As(err, &failed):
@@ -90,38 +90,6 @@ func (d *UploadDir) Append(ctx context.Context, version string, offset int64, r 
 		err = errors.Join(err, f.Sync())
 	}
 	return offset + n, err
-}
-
-// grow copies r to w and sum through one buffer and returns how many bytes w
-// has taken.
-func (d *UploadDir) grow(ctx context.Context, w io.Writer, sum hash.Hash, r io.Reader, limit int64) (size int64, err error) {
-	buf := d.bufs.Get().(*[]byte)
-	defer d.bufs.Put(buf)
-	for {
-		if err := ctx.Err(); err != nil {
-			return size, &ReadError{Err: err}
-		}
-		n, err := fill(r, *buf)
-		if int64(n) > limit-size {
-			return size, ErrTooLarge
-		}
-		if n > 0 {
-			m, err := w.Write((*buf)[:n])
-			size += int64(m)
-			if err != nil {
-				return size, err
-			}
-			if sum != nil {
-				sum.Write((*buf)[:n])
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return size, nil
-		case err != nil:
-			return size, &ReadError{Err: err}
-		}
-	}
 }
 
 // Finish implements Uploads. The record says that the bytes are whole before
@@ -167,7 +135,7 @@ func (d *UploadDir) sum(ctx context.Context, root *os.Root, version string) (Inf
 	s, ok := d.takeSum(version, stat.Size())
 	if !ok {
 		s = newPartSum()
-		if s.size, err = d.grow(ctx, s.hash, nil, f, math.MaxInt64); err != nil {
+		if s.size, err = transfer(ctx, &d.bufs, io.Discard, s.hash, f, math.MaxInt64); err != nil {
 			return Info{}, err
 		}
 	}

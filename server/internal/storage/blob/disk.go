@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -58,8 +57,6 @@ const (
 	tmpDir     = "tmp"
 	lockFile   = "lock"
 	ownerFile  = "owner"
-
-	bufferSize = 256 << 10
 )
 
 // NewDisk makes a store of c. It touches nothing before Start.
@@ -69,7 +66,7 @@ func NewDisk(c DiskConfig) *Disk {
 	}
 	return &Disk{
 		cfg: c, log: c.Logger,
-		bufs: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
+		bufs: sync.Pool{New: newBuffer},
 	}
 }
 
@@ -200,7 +197,7 @@ func (d *Disk) write(ctx context.Context, dirs *directories, version string, r i
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := md5.New()
-	size, err := d.stream(ctx, f, sum, r, limit)
+	size, err := transfer(ctx, &d.bufs, f, sum, r, limit)
 	if err != nil {
 		return Info{}, err
 	}
@@ -236,46 +233,6 @@ func (d *Disk) makeShard(root *os.Root, version string) error {
 		return err
 	}
 	return d.syncDir(root, objectsDir)
-}
-
-// stream copies r to w and sum through one buffer, whatever the size.
-func (d *Disk) stream(ctx context.Context, w io.Writer, sum hash.Hash, r io.Reader, limit int64) (int64, error) {
-	buf := d.bufs.Get().(*[]byte)
-	defer d.bufs.Put(buf)
-	var size int64
-	for {
-		if err := ctx.Err(); err != nil {
-			return size, &ReadError{Err: err}
-		}
-		n, err := fill(r, *buf)
-		size += int64(n)
-		if size > limit {
-			return size, ErrTooLarge
-		}
-		if n > 0 {
-			if _, err := w.Write((*buf)[:n]); err != nil {
-				return size, err
-			}
-			sum.Write((*buf)[:n])
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return size, nil
-		case err != nil:
-			return size, &ReadError{Err: err}
-		}
-	}
-}
-
-// fill reads until buf is full or r ends. Its error is io.EOF only at the
-// reader's own end: an io.ErrUnexpectedEOF of a broken body stays one.
-func fill(r io.Reader, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
-	}
-	return n, err
 }
 
 // place gives finished bytes their name by calling put with it, making the

@@ -72,7 +72,7 @@ func NewUploadDir(c UploadDirConfig) *UploadDir {
 	}
 	return &UploadDir{
 		cfg: c, log: c.Logger, sums: map[string]partSum{},
-		bufs: sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }},
+		bufs: sync.Pool{New: newBuffer},
 	}
 }
 
