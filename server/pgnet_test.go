@@ -39,6 +39,9 @@ func TestRequestsOfSQLAfterRestart(t *testing.T) {
 		return nil, context.Cause(r.Context())
 	})
 	first, stop := serve(t, c)
+	if querySQL(t, first, "select (to_regproc('net._door') is null)::text") == "true" {
+		t.Skip("PostgreSQL is an installed one, and has no pg_net of the server's")
+	}
 	execSQL(t, first, `select net.http_post('http://x.test/one', '{"a": 1}', headers => '{"X-A": "b"}', timeout_milliseconds => 600000)`)
 	wait("the first server's request", asked)
 	stop()

@@ -50,3 +50,17 @@ func execSQL(t *testing.T, s *server.Server, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// querySQL runs a query that answers one text.
+func querySQL(t *testing.T, s *server.Server, sql string) (answer string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), s.DatabaseURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if err := conn.QueryRow(t.Context(), sql).Scan(&answer); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return answer
+}

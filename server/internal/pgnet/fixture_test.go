@@ -49,6 +49,17 @@ func (w *world) requests() []seen {
 	return append([]seen(nil), w.list...)
 }
 
+// start starts a server. It skips where PostgreSQL is an installed one, which
+// gets no extensions of the server's.
+func start(t *testing.T, opts ...suparusttest.Option) *suparusttest.Server {
+	t.Helper()
+	srv := suparusttest.Start(t, append(opts, suparusttest.WithoutProject())...)
+	if value(t, srv, "select (to_regproc('net._door') is null)::text") == "true" {
+		t.Skip("PostgreSQL is an installed one, and has no pg_net of the server's")
+	}
+	return srv
+}
+
 // eventually waits until what is asked holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()

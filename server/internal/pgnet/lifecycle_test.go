@@ -31,7 +31,7 @@ func TestErrors(t *testing.T) {
 		<-r.Context().Done()
 		return suparusttest.Answer(http.StatusOK, nil)
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, "select net.http_get('http://"+closed+"')")
 	if got := row(t, srv, "1"); got != `{"content": null, "headers": null, "error_msg": "Could not connect to server", "timed_out": false, "status_code": null, "content_type": null}` {
 		t.Errorf("refused: %s", got)
@@ -59,7 +59,7 @@ func TestMany(t *testing.T) {
 		defer func() { mu.Lock(); now--; mu.Unlock() }()
 		return suparusttest.Answer(http.StatusOK, "x")
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, "select net.http_get('http://x.test/' || i) from generate_series(1, 500) i")
 	eventually(t, "all have a response", func() bool {
 		return value(t, srv, "select count(distinct id)::text || ' ' || count(*) from net._http_response where content = 'x'") == "500 500"
@@ -77,7 +77,7 @@ func TestMany(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, `insert into net._http_response (id, created) values (-1, now() - interval '5 hours'), (-2, now() - interval '7 hours');
 		select net.http_get('http://x.test')`)
 	row(t, srv, "1")
@@ -115,7 +115,7 @@ func TestReset(t *testing.T) {
 		}
 		return suparusttest.Answer(http.StatusOK, r.URL.Path)
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, "select net.http_get('http://x.test/old')")
 	eventually(t, "it is under way", func() bool { return len(w.requests()) == 1 })
 	srv.Reset(t)
@@ -128,7 +128,7 @@ func TestReset(t *testing.T) {
 		t.Errorf("%s responses", got)
 	}
 
-	srv = suparusttest.Start(t, suparusttest.WithoutProject(), w.option())                                                           // its worker has not been called
+	srv = start(t, w.option())                                                                                                       // its worker has not been called
 	srv.Exec(t, `insert into net.http_request_queue (method, url, timeout_milliseconds) values ('GET', 'http://x.test/kept', 1000)`) // without a call
 	n := srv.Snapshot(t)
 	srv.Exec(t, "select net.wake()")
@@ -150,7 +150,7 @@ func TestDisconnect(t *testing.T) {
 		<-release
 		return suparusttest.Answer(http.StatusOK, "late")
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	for i := range 2 {
 		srv.Exec(t, "select net.http_get('http://x.test')")
 		eventually(t, "it is under way", func() bool { return len(w.requests()) == i+1 })
@@ -169,8 +169,8 @@ func TestDisconnect(t *testing.T) {
 func TestTwoServers(t *testing.T) {
 	t.Parallel()
 	one, two := &world{}, &world{}
-	first := suparusttest.Start(t, suparusttest.WithoutProject(), one.option())
-	second := suparusttest.Start(t, suparusttest.WithoutProject(), two.option(), suparusttest.WithDatabaseURL(first.DatabaseURL))
+	first := start(t, one.option())
+	second := start(t, two.option(), suparusttest.WithDatabaseURL(first.DatabaseURL))
 	const workers = "select count(*)::text from pg_stat_activity where application_name like 'pg_net %'"
 	eventually(t, "the second server listens", func() bool { return value(t, second, workers) == "1" })
 	for range 20 {
@@ -187,7 +187,7 @@ func TestTwoServers(t *testing.T) {
 // TestOriginal leaves the queue of the original alone.
 func TestOriginal(t *testing.T) {
 	t.Parallel()
-	srv := suparusttest.Start(t, suparusttest.WithoutProject())
+	srv := start(t)
 	conn, err := srv.Pool(t).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestPanic(t *testing.T) {
 		}
 		return suparusttest.Answer(http.StatusOK, nil)
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	began := time.Now()
 	srv.Exec(t, "select net.http_get('http://x.test/panic'), net.http_get('http://x.test/next')")
 	if got := row(t, srv, "1"); !strings.Contains(got, "Failure when receiving data") {

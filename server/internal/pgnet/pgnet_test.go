@@ -16,7 +16,7 @@ func TestTrigger(t *testing.T) {
 	w := &world{answer: func(*http.Request) *http.Response {
 		return suparusttest.Answer(http.StatusCreated, map[string]string{"got": "it"})
 	}}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option(), suparusttest.WithSQL(`
+	srv := start(t, w.option(), suparusttest.WithSQL(`
 		create table orders (id int primary key, note text check (note <> 'bad'));
 		create function tell() returns trigger language plpgsql as $$
 		begin
@@ -90,7 +90,7 @@ func TestTrigger(t *testing.T) {
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option(), suparusttest.WithSQL(`
+	srv := start(t, w.option(), suparusttest.WithSQL(`
 		create table notes (id int primary key);
 		create trigger hook after insert on notes for each row
 			execute function supabase_functions.http_request('http://hooks.test/note', 'POST', '{"Content-Type": "application/json", "X-Key": "k"}', '{}', '1000');
@@ -111,7 +111,7 @@ func TestWebhook(t *testing.T) {
 func TestNoConnection(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, "create table t (id int); create extension if not exists pg_net with schema extensions")
 	srv.Client().Get(t, "/rest/v1/").WantStatus(t, http.StatusOK)
 	const workers = "select count(*)::text from pg_stat_activity where application_name like 'pg_net %'"
@@ -130,7 +130,7 @@ func TestNoConnection(t *testing.T) {
 func TestDropped(t *testing.T) {
 	t.Parallel()
 	w := &world{}
-	srv := suparusttest.Start(t, suparusttest.WithoutProject(), w.option())
+	srv := start(t, w.option())
 	srv.Exec(t, "select net.http_get('http://x.test/1')")
 	row(t, srv, "1")
 	for range 2 {
