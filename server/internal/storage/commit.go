@@ -14,7 +14,11 @@ type write struct {
 	upsert bool
 	// returning is what is read of the row; it begins with that word.
 	returning string
-	also      []session.Statement // of the same transaction, after the row
+	// upload is the upload in parts of the S3 protocol that the row is the end
+	// of; "" is none. The row replaces what is there, and is written only if the
+	// upload has not ended.
+	upload string
+	parts  []string // the versions of the parts that the bytes were made of
 	// ask are statements that are tried before, as they are for
 	// session.Options.Try; when one fails the row is not written.
 	ask []session.Statement
@@ -22,14 +26,16 @@ type write struct {
 
 // statements are those of the transaction, main the place of the row's.
 func (h *Handler) statements(w *write) (all []session.Statement, main int) {
-	all = make([]session.Statement, 1, 3+len(w.also))
-	all[0] = h.lockKey(w.bucket, w.key, w.version)
-	if w.upsert {
-		all = append(all, lockRow(w.bucket, w.key), w.newRow.upsert(w.returning))
-	} else { // there is no row, or it fails
-		all = append(all, w.insert(w.returning))
+	lock := h.lockKey(w.bucket, w.key, w.version)
+	switch {
+	case w.upload != "":
+		return []session.Statement{lock, lockRow(w.bucket, w.key), lockUpload(w.upload), w.upsertOfUpload(w.upload, w.returning),
+			endParts(w.upload), endUpload(w.upload)}, 3
+	case w.upsert:
+		return []session.Statement{lock, lockRow(w.bucket, w.key), w.newRow.upsert(w.returning)}, 2
+	default: // there is no row, or it fails
+		return []session.Statement{lock, w.insert(w.returning)}, 1
 	}
-	return append(all, w.also...), len(all) - 1
 }
 
 // write is commit, and removes the new bytes when it is certain that no row
@@ -57,7 +63,20 @@ func (c *call) commit(w write) (done row, undone bool, err error) {
 		res, err := c.h.db.Do(ctx, c.asService(), session.Options{Try: w.ask}, stmts...)
 		asked := min(len(w.ask), len(res))
 		switch {
+		case err == nil && w.upload != "" && len(res[asked+main-1].Rows) == 0: // it has ended: by an earlier try, or by another
+			done, ferr := c.findVersion(ctx, w.newRow, w.returning)
+			switch {
+			case ferr != nil:
+				return nil, false, ferr
+			case done == nil:
+				return nil, true, errNoSuchUpload()
+			}
+			c.removeBytes(w.parts...)
+			return done, false, nil
 		case err == nil:
+			if w.upload != "" {
+				c.removeBytes(versions(rowsOf(res[asked+main+1]), 0)...)
+			}
 			if len(res[asked+main].Rows) == 0 {
 				return nil, true, errLeftOut
 			}

@@ -66,6 +66,19 @@ func (n newRow) insert(returning string) session.Statement {
 
 // upsert is the statement that makes the row or replaces what it holds.
 func (n newRow) upsert(returning string) session.Statement {
+	return n.upsertOf(`values ($1, $2, $3, $4, $5, $6, $7)`, returning)
+}
+
+// upsertOfUpload is upsert where an upload in parts is there; without it
+// nothing changes.
+func (n newRow) upsertOfUpload(id, returning string) session.Statement {
+	s := n.upsertOf(`select $1, $2, $3, $4::uuid, $5, $6::jsonb, $7::jsonb
+		 where exists (select from storage.s3_multipart_uploads where id = $8)`, returning)
+	s.Params = append(s.Params, param(id))
+	return s
+}
+
+func (n newRow) upsertOf(values, returning string) session.Statement {
 	set := `version = excluded.version, metadata = excluded.metadata`
 	if n.user != nil {
 		set += `, user_metadata = excluded.user_metadata`
@@ -77,7 +90,7 @@ func (n newRow) upsert(returning string) session.Statement {
 		set += `, owner = excluded.owner`
 	}
 	return sql(`insert into storage.objects (bucket_id, name, version, owner, owner_id, metadata, user_metadata)
-		values ($1, $2, $3, $4, $5, $6, $7)
+		`+values+`
 		on conflict (name, bucket_id) do update set `+set+returning,
 		n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
@@ -25,15 +24,8 @@ func (c *call) s3CompleteUpload() error {
 	if err != nil {
 		return err
 	}
-	parts, err := c.chosenParts(u, in)
-	if err != nil {
-		return err
-	}
 	version := uuid.NewString()
-	info, err := c.joinParts(version, parts)
-	if errors.Is(err, blob.ErrNotFound) {
-		return withCause(errNoSuchUpload(), err) // ended meanwhile
-	}
+	info, parts, err := c.joinChosen(version, u, in)
 	if err != nil {
 		return err
 	}
@@ -49,16 +41,45 @@ func (c *call) s3CompleteUpload() error {
 	return c.writeXML(d)
 }
 
+// joinChosen stores the bytes of the parts that the client has chosen as one
+// version. Parts whose bytes are gone were replaced meanwhile, or their upload
+// has ended: the choice is made again.
+func (c *call) joinChosen(version string, u *s3Upload, in completeRequest) (blob.Info, []s3Part, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		parts, err := c.chosenParts(u, in)
+		if err != nil {
+			return blob.Info{}, nil, err
+		}
+		info, err := c.joinParts(version, parts)
+		if errors.Is(err, blob.ErrNotFound) {
+			if try < tries {
+				continue
+			}
+			err = withCause(errGone(), err)
+		}
+		return info, parts, err
+	}
+}
+
 // chosenParts are the parts that the client lists, by their numbers, or all of
 // them when it lists none.
 func (c *call) chosenParts(u *s3Upload, in completeRequest) ([]s3Part, error) {
 	res, err := c.query(c.ctx(), c.asService(), sql(
-		`select id::text, part_number, size, etag from storage.s3_multipart_uploads_parts where upload_id = $1 order by part_number`, u.id))
+		`select p.id::text, p.part_number, p.size, p.etag
+		 from storage.s3_multipart_uploads u left join storage.s3_multipart_uploads_parts p on p.upload_id = u.id
+		 where u.id = $1 order by p.part_number`, u.id))
 	if err != nil {
 		return nil, err
 	}
+	if len(res[0]) == 0 {
+		return nil, errNoSuchUpload()
+	}
 	var all []s3Part
 	for _, r := range res[0] {
+		if r[0] == nil {
+			break // there is none
+		}
 		all = append(all, s3Part{id: r.text(0), number: *r.number(1), size: *r.number(2), etag: r.text(3)})
 	}
 	if len(in.Part) == 0 {
@@ -142,7 +163,8 @@ func (p *partReader) close() {
 	}
 }
 
-// finishUpload commits the object's row together with the upload's end.
+// finishUpload commits the object's row together with the end of the upload
+// and of its parts, those that were not chosen too.
 func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts []s3Part) (etag string, err error) {
 	stored := readMetadata(u.metadata)
 	in := content{mime: stored.mimetype, cacheControl: stored.cacheControl}
@@ -163,19 +185,12 @@ func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts [
 	if row.user == nil {
 		row.user = []byte("{}")
 	}
-	// the parts that were not chosen end, too
-	res, err := c.query(c.ctx(), c.asService(), sql(
-		`select id::text from storage.s3_multipart_uploads_parts where upload_id = $1`, u.id))
-	if err != nil {
-		c.removeBytes(version)
-		return "", err
+	ids := make([]string, len(parts))
+	for i, p := range parts {
+		ids[i] = p.id
 	}
-	forget := sql(`delete from storage.s3_multipart_uploads where id = $1`, u.id)
-	if _, err := c.write(write{newRow: row, upsert: true, returning: " returning id::text", also: []session.Statement{forget}}); err != nil {
-		return "", err
-	}
-	c.removeBytes(versions(res[0], 0)...)
-	return meta.ETag, nil
+	_, err = c.write(write{newRow: row, upsert: true, returning: " returning id::text", upload: u.id, parts: ids})
+	return meta.ETag, err
 }
 
 // joinedETag is the MD5 of the parts' MD5s and how many they are.

@@ -176,6 +176,9 @@ func (c *call) storePart(number, length int64, put func(version string) (blob.In
 		return nil, err
 	}
 	if r == nil {
+		if _, err := c.findUpload(); err != nil { // it has ended meanwhile
+			return nil, err
+		}
 		return nil, errTooLarge("object")
 	}
 	part := &s3Part{id: uuid.NewString(), number: number}
@@ -193,11 +196,27 @@ func (c *call) storePart(number, length int64, put func(version string) (blob.In
 	return nil, errors.Join(err, e)
 }
 
-// lockUpload is the statement that locks an upload's row for a part with the
-// bytes of version, which must not have been swept: see settledOrphans.
-func (h *Handler) lockUpload(id, version string) session.Statement {
+// lockUpload is the statement that locks an upload's row: what ends the upload
+// and what adds a part to it come one after the other.
+func lockUpload(id string) session.Statement {
+	return sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, id)
+}
+
+// endParts is the statement that deletes the rows of an upload's parts and
+// returns the versions of their bytes; endUpload deletes that of the upload.
+func endParts(id string) session.Statement {
+	return sql(`delete from storage.s3_multipart_uploads_parts where upload_id = $1 returning id::text`, id)
+}
+
+func endUpload(id string) session.Statement {
+	return sql(`delete from storage.s3_multipart_uploads where id = $1`, id)
+}
+
+// lockUploadFor is lockUpload for a part with the bytes of version, which must
+// not have been swept: see settledOrphans.
+func (h *Handler) lockUploadFor(id, version string) session.Statement {
 	if h.keep {
-		return sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, id)
+		return lockUpload(id)
 	}
 	return sql(`select id, `+endIfSwept("$2")+` from storage.s3_multipart_uploads where id = $1 for update`, id, version)
 }
@@ -205,7 +224,7 @@ func (h *Handler) lockUpload(id, version string) session.Statement {
 // insertPart commits the row of a part and removes the bytes it replaces.
 func (c *call) insertPart(ctx context.Context, u *s3Upload, part *s3Part) error {
 	res, err := c.query(ctx, c.asService(),
-		c.h.lockUpload(u.id, part.id),
+		c.h.lockUploadFor(u.id, part.id),
 		sql(`update storage.s3_multipart_uploads u set in_progress_size = greatest(u.in_progress_size - coalesce(
 		       (select sum(p.size) from storage.s3_multipart_uploads_parts p where p.upload_id = u.id and p.part_number = $2::int), 0), 0)
 		     where u.id = $1`, u.id, part.number),
@@ -294,20 +313,20 @@ func (c *call) s3AbortUpload() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.endS3Upload(u.id); err != nil {
+	gone, err := c.endS3Upload(u.id)
+	if err != nil {
 		return err
+	}
+	if !gone { // by another, meanwhile
+		return errNoSuchUpload()
 	}
 	c.w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// endS3Upload removes an upload and its bytes. gone says that it was there. The
-// row is locked first: a part that comes meanwhile is seen, or finds no upload.
+// endS3Upload removes an upload and its bytes. gone says that it was there.
 func (c *call) endS3Upload(id string) (gone bool, err error) {
-	res, err := c.query(c.ctx(), c.asService(),
-		sql(`select id from storage.s3_multipart_uploads where id = $1 for update`, id),
-		sql(`delete from storage.s3_multipart_uploads_parts where upload_id = $1 returning id::text`, id),
-		sql(`delete from storage.s3_multipart_uploads where id = $1`, id))
+	res, err := c.query(c.ctx(), c.asService(), lockUpload(id), endParts(id), endUpload(id))
 	if err != nil {
 		return false, err
 	}
