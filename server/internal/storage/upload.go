@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -73,7 +74,7 @@ func (c *call) storeContent(in content, g grant) (uploaded, error) {
 	if err != nil {
 		return uploaded{}, err
 	}
-	meta, err := c.storeBytes(&in, &row, limit)
+	meta, err := c.storeBytes(&in, g, &row, limit)
 	if err != nil {
 		return uploaded{}, err
 	}
@@ -82,16 +83,15 @@ func (c *call) storeContent(in content, g grant) (uploaded, error) {
 
 // storeBytes stores the bytes of in under a version of their own, and
 // completes the row with it and with what they are.
-func (c *call) storeBytes(in *content, row *newRow, limit int64) (objectMetadata, error) {
+func (c *call) storeBytes(in *content, g grant, row *newRow, limit int64) (objectMetadata, error) {
 	row.version = uuid.NewString()
 	info, err := c.h.blobs.Put(c.ctx(), row.version, in.body, limit)
 	if err != nil {
 		return objectMetadata{}, err
 	}
-	err = c.readRest(in)
+	err = c.readRest(in, g, row)
 	meta := c.metadataOf(info, *in)
 	if err == nil {
-		row.user = in.user
 		row.metadata, err = encode(meta)
 	}
 	if row.user == nil {
@@ -184,8 +184,8 @@ func (in *content) readFields() {
 }
 
 // readRest reads the fields that come after the form's file: they count like
-// those before it.
-func (c *call) readRest(in *content) error {
+// those before it, for the bucket and for the policies, too.
+func (c *call) readRest(in *content, g grant, row *newRow) error {
 	if in.form == nil {
 		return nil
 	}
@@ -193,13 +193,12 @@ func (c *call) readRest(in *content) error {
 		return err
 	}
 	mime := in.mime
-	if in.readFields(); in.err != nil || in.mime == mime {
+	in.readFields()
+	if in.mime == mime && bytes.Equal(in.user, row.user) {
 		return in.err
 	}
-	b, err := c.findLimits()
-	if err == nil && !isPlaceholder(c.key) && !typeAllowed(in.mime, b.mime) {
-		err = errMimeType(in.mime)
-	}
+	row.user = in.user
+	_, err := c.admit(*in, g, *row)
 	return err
 }
 

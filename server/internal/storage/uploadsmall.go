@@ -34,30 +34,31 @@ func (c *call) storesFirst(in content) bool {
 // is answered is what storeContent answers otherwise.
 func (c *call) storeSmall(in content, g grant, row newRow) (uploaded, error) {
 	described, trial := in, row
-	var err error
-	if trial.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: in.declared}); err != nil {
-		return uploaded{}, err
-	}
 	limit, err := c.checkContent(in, bucketLimits{})
 	if err != nil {
 		return uploaded{}, err
 	}
-	meta, err := c.storeBytes(&in, &row, limit)
+	meta, err := c.storeBytes(&in, g, &row, limit)
 	if err != nil { // which the database's answer precedes, where the client waits for one
 		if _, refused := c.admit(described, g, trial); refused != nil && c.ctx().Err() == nil {
 			return uploaded{}, refused
 		}
 		return uploaded{}, err
 	}
+	trial.user = in.user // what came after the form's file counts
+	if trial.metadata, err = encode(trialMetadata{Mimetype: in.mime, ContentLength: in.declared}); err != nil {
+		c.removeBytes(row.version)
+		return uploaded{}, err
+	}
 	ask := trial.trial(g.upsert)
 	ask.As = g.settings
-	w := write{newRow: row, upsert: g.upsert, ask: []session.Statement{c.takes(described, meta.Size), ask}}
+	w := write{newRow: row, upsert: g.upsert, ask: []session.Statement{c.takes(in, meta.Size), ask}}
 	done, err := c.storeRow(w, meta)
 	var no *refusal
 	if !errors.As(err, &no) {
 		return done, err
 	}
-	return uploaded{}, c.whyRefused(no, described, g, trial, meta.Size)
+	return uploaded{}, c.whyRefused(no, in, g, trial, meta.Size)
 }
 
 // takes is the statement of limitsOf, which fails where the bucket does not

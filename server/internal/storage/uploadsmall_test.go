@@ -2,10 +2,13 @@ package storage_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
+	"net/textproto"
 	"strings"
 	"testing"
 )
@@ -82,4 +85,52 @@ func TestUploadExpects(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a form says behind its file counts for the policies and for the bucket,
+// as it counts for the row.
+func TestFieldsAfterTheFile(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.bucket("b", false)
+	a.exec(`update storage.buckets set allowed_mime_types = '{image/*}' where id = 'b'`)
+	a.exec(`create policy pictures on storage.objects for insert to authenticated
+		with check (metadata->>'mimetype' = 'image/png' and user_metadata->>'team' is distinct from 'blue')`)
+	user := a.user("8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d")
+	send := func(key string, size int, field, value string) answer {
+		t.Helper()
+		var buf bytes.Buffer
+		w := multipart.NewWriter(&buf)
+		p, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {`form-data; name="file"; filename="f"`}, "Content-Type": {"image/png"}})
+		if err == nil {
+			_, err = p.Write(bytes.Repeat([]byte("x"), size))
+		}
+		if err == nil {
+			err = w.WriteField(field, value)
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.do("POST", "/object/b/"+key, user, buf.String(), headers{"Content-Type": w.FormDataContentType()})
+	}
+	for name, size := range map[string]int{"small": 5, "large": 70 << 10} {
+		denied := func(r answer) {
+			t.Helper()
+			r.fails(t, 400, "403", "Unauthorized", "new row violates row-level security policy", "AccessDenied")
+		}
+		denied(send(name, size, "contentType", "image/gif"))
+		denied(send(name, size, "metadata", `{"team":"blue"}`))
+		send(name, size, "contentType", "text/plain").fails(t, 400, "415", "invalid_mime_type", "mime type text/plain is not supported", "InvalidMimeType")
+		send(name, size, "metadata", `{"team":"red"}`).ok(t)
+		if got := a.one(`select user_metadata->>'team' from storage.objects where name = '` + name + `'`); got != "red" {
+			t.Errorf("%s: the metadata behind the file is %q", name, got)
+		}
+	}
+	if n := len(a.files()); n != 2 {
+		t.Errorf("%d files, not 2", n)
+	}
+	a.bytesMatchRows(t)
 }
