@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -313,5 +314,41 @@ func TestSweepStopsServers(t *testing.T) {
 	}
 	if segmentExists(pf.shmID) {
 		t.Error("the shared memory segment is left")
+	}
+}
+
+// TestDeadLeaveSuccessors has a process die whose kept data directory another one has taken already: neither the watchdog
+// nor a sweep touches that one's server.
+func TestDeadLeaveSuccessors(t *testing.T) {
+	t.Parallel()
+	cl := startTest(t, Config{DataDir: filepath.Join(publicTempDir(t), "data")})
+	for name, clear := range map[string]func(root string) error{
+		"watchdog": func(root string) error {
+			cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", watchdogScript)
+			cmd.Stdin = strings.NewReader("+" + root + "\n")
+			return cmd.Run()
+		},
+		"sweep": func(root string) error {
+			sweepRoot(root)
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := filepath.Join(publicTempDir(t), runPrefix+"dead")
+			dir := filepath.Join(root, "1abc")
+			if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(root, lockName), nil, 0o600),
+				os.WriteFile(filepath.Join(dir, durableName), []byte(cl.DataDir()+"\n"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if err := clear(root); err != nil {
+				t.Fatal(err)
+			}
+			if exists(root) {
+				t.Error("the dead root is left")
+			}
+			if got := queryString(t, cl, superuser, "postgres", "select count(*)::text from notes"); got != "100" || !cl.alive() {
+				t.Errorf("%s notes", got)
+			}
+		})
 	}
 }

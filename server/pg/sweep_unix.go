@@ -68,10 +68,10 @@ func stopLeftover(dir string) {
 	if err != nil {
 		return
 	}
-	if isPostgresOn(pf.pid, data) {
+	if isPostgresOn(pf.pid, dir) { // its sockets are there; a kept data directory may be another process's by now
 		thawTree(pf.pid) // it may have been left in the middle of a snapshot
 		_ = syscall.Kill(pf.pid, sig)
-		if !waitGone(pf.pid, data, 5*time.Second) && sig == syscall.SIGQUIT {
+		if !waitGone(pf.pid, dir, 5*time.Second) && sig == syscall.SIGQUIT {
 			_ = syscall.Kill(pf.pid, syscall.SIGKILL)
 		}
 	}
@@ -80,10 +80,10 @@ func stopLeftover(dir string) {
 	}
 }
 
-// waitGone waits until pid is no PostgreSQL on that data directory any more.
-func waitGone(pid int, data string, limit time.Duration) bool {
+// waitGone waits until pid is no PostgreSQL of that directory any more.
+func waitGone(pid int, dir string, limit time.Duration) bool {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if !isPostgresOn(pid, data) {
+		if !isPostgresOn(pid, dir) {
 			return true
 		}
 	}

@@ -51,19 +51,20 @@ if [ -n "$mark" ]; then
   kill -s KILL -- "$target" 2>/dev/null
 fi
 
-# where <cluster directory>: sets data, kind
+# where: sets data and kind of the cluster directory $dir
 where() {
-  data="$1/data" kind=clone
-  if [ -f "$1/durable" ]; then IFS= read -r data < "$1/durable"; kind=durable; fi
+  data="$dir/data" kind=clone
+  if [ -f "$dir/durable" ]; then IFS= read -r data < "$dir/durable"; kind=durable; fi
 }
 
-# server <data directory>: sets pid, or fails when no server of that directory lives
+# server: sets pid, or fails when no server of $dir lives: its sockets are there. A kept data directory may be another
+# process's by now.
 server() {
   pid=
-  [ -f "$1/postmaster.pid" ] && IFS= read -r pid < "$1/postmaster.pid"
+  [ -f "$data/postmaster.pid" ] && IFS= read -r pid < "$data/postmaster.pid"
   case "$pid" in ''|*[!0-9]*) return 1 ;; esac
-  if [ -r /proc/self/cmdline ]; then grep -qF -- "$1" "/proc/$pid/cmdline" 2>/dev/null
-  else ps -o command= -p "$pid" 2>/dev/null | grep -qF -- "$1"; fi
+  if [ -r /proc/self/cmdline ]; then grep -qF -- "$dir" "/proc/$pid/cmdline" 2>/dev/null
+  else ps -o command= -p "$pid" 2>/dev/null | grep -qF -- "$dir"; fi
 }
 
 IFS="$nl"
@@ -72,8 +73,8 @@ for root in $roots; do
   set +f
   for dir in "$root"/*/; do
     dir="${dir%/}"
-    where "$dir"
-    server "$data" || continue
+    where
+    server || continue
     if [ $kind = durable ]; then kill -INT "$pid"; else kill -QUIT "$pid"; fi
   done
 done
@@ -82,9 +83,9 @@ done
 for root in $roots; do
   for dir in "$root"/*/; do
     dir="${dir%/}"
-    where "$dir"
+    where
     n=0
-    while server "$data"; do
+    while server; do
       n=$((n + 1))
       if [ $kind = clone ] && [ $n -eq 400 ]; then
         kill -KILL "$pid"
