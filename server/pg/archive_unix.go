@@ -10,8 +10,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -138,6 +136,8 @@ func (w *archiveWriter) addFile(name string, buf []byte) (f archiveFile, err err
 
 const copyBuffer = 256 << 10
 
+var errShorter = errors.New("the file is shorter than it was")
+
 // copyRange copies bytes between files, without moving them where the file systems can. Zeros at the end of what it
 // reads at a time are left to be a hole. end is up to where dst was written.
 func copyRange(dst int, at int64, src int, from, size int64, buf []byte) (end int64, err error) {
@@ -152,7 +152,7 @@ func copyRange(dst int, at int64, src int, from, size int64, buf []byte) (end in
 			return end, err
 		}
 		if n == 0 {
-			return end, errors.New("the file is shorter than it was")
+			return end, errShorter
 		}
 		if data := withoutZeros(buf[:n]); len(data) > 0 {
 			if err := writeAt(dst, data, at+done); err != nil {
@@ -215,90 +215,4 @@ func inParallel(ctx context.Context, n int, do func(i int, buf []byte) error) er
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)
-}
-
-// extract writes the tree below the name as, which is "." for all that stands below none, to a new directory.
-func (s *Snapshot) extract(ctx context.Context, as, to string, owner account) (err error) {
-	src, err := unix.Open(filepath.Join(s.dir, s.archiveName()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(src)
-	inside := func(name string) (string, bool) {
-		if as == "." {
-			return name, name != snapshotTemplate1 && !strings.HasPrefix(name, snapshotTemplate1+"/")
-		}
-		if name == as {
-			return ".", true
-		}
-		return strings.CutPrefix(name, as+"/")
-	}
-	w := &imageWriter{owner: owner}
-	defer w.close()
-	dirs := map[string]int{}
-	for _, d := range s.info.Dirs {
-		if name, ok := inside(d); ok {
-			if err := validName(name); err != nil {
-				return err
-			}
-			dirs[name] = len(w.fds)
-			if err := w.makeDir(filepath.Join(to, filepath.FromSlash(name))); err != nil {
-				return err
-			}
-		}
-	}
-	var files []archiveFile
-	for _, f := range s.info.Files {
-		name, ok := inside(f.Name)
-		if !ok {
-			continue
-		}
-		if _, known := dirs[path.Dir(name)]; !known {
-			return fmt.Errorf("the snapshot in %s is damaged: %q stands in no directory", s.dir, f.Name)
-		}
-		if err := validName(name); err != nil {
-			return err
-		}
-		f.Name = name
-		files = append(files, f)
-	}
-	slices.SortFunc(files, func(a, b archiveFile) int { return strings.Compare(a.Name, b.Name) }) // see inParallel
-	uid, gid, change := owner.fileOwner()
-	return inParallel(ctx, len(files), func(i int, buf []byte) error {
-		f := files[i]
-		if err := extractFile(src, f, w.fds[dirs[path.Dir(f.Name)]], buf, uid, gid, change); err != nil {
-			return fmt.Errorf("write %s: %w", f.Name, err)
-		}
-		return nil
-	})
-}
-
-// validName refuses names that lead out of a directory: a snapshot's folder may come from elsewhere.
-func validName(name string) error {
-	if !fs.ValidPath(name) {
-		return fmt.Errorf("the snapshot is damaged: %q is no name in a data directory", name)
-	}
-	return nil
-}
-
-func extractFile(src int, f archiveFile, dir int, buf []byte, uid, gid int, change bool) (err error) {
-	dst, err := unix.Openat(dir, path.Base(f.Name), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := unix.Close(dst); err == nil {
-			err = cerr
-		}
-	}()
-	if change {
-		if err := unix.Fchown(dst, uid, gid); err != nil {
-			return err
-		}
-	}
-	end, err := copyRange(dst, 0, src, f.At, f.Size, buf)
-	if err == nil && end < f.Size {
-		err = unix.Ftruncate(dst, f.Size)
-	}
-	return err
 }

@@ -143,6 +143,8 @@ func TestChild(t *testing.T) {
 		childBlocks(t)
 	case "freeze":
 		childFreezes(t, arg)
+	case "restore":
+		childRestores(t, arg)
 	default:
 		t.Fatalf("no child %q", what)
 	}
@@ -246,6 +248,28 @@ func childWrites(t *testing.T, dataDir string) {
 			t.Fatal(err)
 		}
 		report(t, i)
+	}
+}
+
+// childRestores goes back to a snapshot time and again, adding as many rows in between, until it is killed.
+func childRestores(t *testing.T, dataDir string) {
+	cl, err := Start(context.Background(), Config{Template: testTemplate(t), DataDir: dataDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenSnapshot(dataDir + "-saved")
+	if errors.Is(err, ErrNoSnapshot) {
+		s, err = cl.Snapshot(t.Context(), SnapshotOptions{Dir: dataDir + "-saved"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		execAll(t, cl, "insert into notes select i, 'later' from generate_series(101, 200) i")
+		report(t, i)
+		if err := cl.Restore(t.Context(), s, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

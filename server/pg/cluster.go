@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -90,6 +91,9 @@ type Cluster struct {
 	op      sync.Mutex     // held by what stops the server or makes it stand still
 	base    *baseline      // what Reset goes back to; nil is what it started as
 	removal sync.WaitGroup // of data directories that were replaced
+
+	spare     *spare // of a kept data directory
+	spareLife time.Duration
 
 	mu        sync.Mutex
 	srv       *server

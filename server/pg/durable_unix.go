@@ -159,7 +159,7 @@ func (d *durable) start(ctx context.Context, c Config) (*Cluster, error) {
 	if err := os.WriteFile(filepath.Join(dir.path, durableName), []byte(d.path+"\n"), 0o600); err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
-	cl := &Cluster{dir: dir, bin: bin, acct: d.acct, dataDir: d.path, listen: c.ListenAddr, logger: c.Logger, durable: true, config: c, release: d.lock.Close, exited: make(chan struct{})}
+	cl := &Cluster{dir: dir, bin: bin, acct: d.acct, dataDir: d.path, listen: c.ListenAddr, logger: c.Logger, durable: true, spareLife: spareLife, config: c, release: d.lock.Close, exited: make(chan struct{})}
 	cl.launch = launch{
 		bin: bin, acct: d.acct, dataDir: d.path, sockDir: dir.path, logPath: logPath(c, dir),
 		listen: c.ListenAddr, port: c.Port, args: args, onDeath: syscall.SIGINT,

@@ -104,16 +104,24 @@ func (w *imageWriter) makeDir(path string) error {
 	if err := unix.Mkdir(path, 0o700); err != nil {
 		return &os.PathError{Op: "mkdir", Path: path, Err: err}
 	}
+	if err := w.openDir(path); err != nil {
+		return err
+	}
+	if uid, gid, change := w.owner.fileOwner(); change {
+		if err := unix.Fchown(w.fds[len(w.fds)-1], uid, gid); err != nil {
+			return &os.PathError{Op: "chown", Path: path, Err: err}
+		}
+	}
+	return nil
+}
+
+// openDir is makeDir of a directory that is there.
+func (w *imageWriter) openDir(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	w.fds = append(w.fds, fd)
-	if uid, gid, change := w.owner.fileOwner(); change {
-		if err := unix.Fchown(fd, uid, gid); err != nil {
-			return &os.PathError{Op: "chown", Path: path, Err: err}
-		}
-	}
 	return nil
 }
 

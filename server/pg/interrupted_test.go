@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // A process that dies while another one's server stands still for it leaves none that does.
@@ -64,6 +65,7 @@ func TestInterruptedRestore(t *testing.T) {
 			dir := t.TempDir()
 			fill(dir, "old")
 			fill(filepath.Join(dir, restorePart), "new")
+			fill(filepath.Join(dir, restoreSpare), "spare")
 			for _, m := range moves[:died] {
 				if err := m(dir); err != nil {
 					t.Fatal(err)
@@ -94,35 +96,117 @@ func TestInterruptedRestore(t *testing.T) {
 // A server that does not start from what it is given goes on with what it had.
 func TestRestoreOfDamage(t *testing.T) {
 	t.Parallel()
-	template := testTemplate(t)
-	for _, kind := range []string{"ephemeral", "durable"} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			c := Config{Template: template}
-			if kind == "durable" {
-				c.DataDir = filepath.Join(publicTempDir(t), "data")
+	eachKind(t, func(t *testing.T, cl *Cluster) {
+		s, err := cl.Snapshot(t.Context(), SnapshotOptions{Dir: filepath.Join(publicTempDir(t), "saved")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		execAll(t, cl, "create table later as select 1 as n")
+		if cl.durable {
+			cl.keepSpare(nil) // of what is damaged only now
+		}
+		for i, f := range s.info.Files {
+			if f.Name == controlName {
+				s.info.Files[i].Size = 100 // cut off
 			}
-			cl := startTest(t, c)
-			s, err := cl.Snapshot(t.Context(), SnapshotOptions{Dir: filepath.Join(publicTempDir(t), "saved")})
-			if err != nil {
+		}
+		if err := cl.Restore(t.Context(), s, nil); err == nil {
+			t.Fatal("a damaged snapshot was restored")
+		}
+		if got := queryString(t, cl, superuser, "postgres", "select n::text from later"); got != "1" {
+			t.Errorf("got %q", got)
+		}
+		s.info.Files = append(s.info.Files, archiveFile{Name: "base/../../out"})
+		if err := cl.Restore(t.Context(), s, nil); err == nil || errors.Is(err, os.ErrExist) {
+			t.Errorf("a name that leads out was written: %v", err)
+		}
+	})
+}
+
+// Whenever a process dies that goes back to a snapshot time and again, the database is whole: before or after.
+func TestKilledWhileRestoring(t *testing.T) {
+	t.Parallel()
+	dir := publicTempDir(t)
+	data := filepath.Join(dir, "data")
+	for round := range 5 {
+		c := startChild(t, "restore:"+data, childOptions{dir: dir})
+		for range round {
+			c.line(t)
+		}
+		c.line(t)
+		moment := time.NewTimer(time.Duration(round) * 11 * time.Millisecond)
+		<-moment.C // anywhere in a restore
+		if err := c.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.cmd.Wait()
+		cl := startTest(t, Config{DataDir: data})
+		wantNothingLeft(t, data)
+		got := queryString(t, cl, superuser, "postgres", "select count(*) || ' ' || min(id) || ' ' || max(id) from notes")
+		if got != "100 1 100" && got != "200 1 200" {
+			t.Errorf("round %d: there are %s", round, got)
+		}
+		execAll(t, cl, "delete from notes where id > 100")
+		if err := cl.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A server that was killed is not followed by another: whoever wants its state replaced is told.
+func TestRestoreAfterDeath(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, cl *Cluster) {
+		s, err := cl.Snapshot(t.Context(), SnapshotOptions{Dir: filepath.Join(publicTempDir(t), "saved")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		execAll(t, cl, "create unlogged table quick as select 1 as n")
+		srv := cl.current()
+		if err := srv.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-cl.Exited()
+		wantError(t, cl.Restore(t.Context(), s, nil), "can no longer be started")
+		_, err = cl.Snapshot(t.Context(), SnapshotOptions{})
+		wantError(t, err, "can no longer be started")
+		if !cl.durable {
+			wantError(t, cl.Reset(t.Context(), nil), "can no longer be started")
+		}
+		if cl.current() != srv {
+			t.Error("another server was started")
+		}
+		if cl.durable {
+			if err := cl.Stop(); err != nil {
 				t.Fatal(err)
 			}
-			execAll(t, cl, "create table later as select 1 as n")
-			for i, f := range s.info.Files {
-				if f.Name == controlName {
-					s.info.Files[i].Size = 100 // cut off
-				}
+			wantNothingLeft(t, cl.DataDir())
+			again := startTest(t, Config{DataDir: cl.DataDir(), Binaries: testBinaries(t)})
+			if got := queryString(t, again, superuser, "postgres", "select count(*)::text from pg_class where relname = 'quick'"); got != "1" {
+				t.Error("the restore that was refused was completed")
 			}
-			if err := cl.Restore(t.Context(), s, nil); err == nil {
-				t.Fatal("a damaged snapshot was restored")
-			}
-			if got := queryString(t, cl, superuser, "postgres", "select n::text from later"); got != "1" {
-				t.Errorf("got %q", got)
-			}
-			s.info.Files = append(s.info.Files, archiveFile{Name: "base/../../out"})
-			if err := cl.Restore(t.Context(), s, nil); err == nil || errors.Is(err, os.ErrExist) {
-				t.Errorf("a name that leads out was written: %v", err)
-			}
-		})
+		}
+	})
+}
+
+// After a restore that failed before the old data were moved, no later start completes it.
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	cl, s := startKept(t)
+	execAll(t, cl, "create table later as select 1 as n")
+	if err := os.WriteFile(filepath.Join(cl.DataDir(), restoreOld), []byte("in the way"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.Restore(t.Context(), s, nil); err == nil {
+		t.Fatal("the old data had no place to go to")
+	}
+	execAll(t, cl, "insert into later values (2)")
+	if err := cl.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	wantNothingLeft(t, cl.DataDir())
+	again := startTest(t, Config{DataDir: cl.DataDir(), Template: testTemplate(t)})
+	if got := queryString(t, again, superuser, "postgres", "select string_agg(n::text, ' ' order by n) from later"); got != "1 2" {
+		t.Errorf("there are %s", got)
 	}
 }

@@ -63,6 +63,15 @@ func (d *durable) restore(ctx context.Context, s *Snapshot) error {
 
 // writeNext copies the snapshot into the data directory, beside what is there.
 func (s *Snapshot) writeNext(ctx context.Context, dataDir string, owner account) error {
+	err := writeBeside(dataDir, restoreNext, func(dir string) error { return s.write(ctx, dir, owner, "") })
+	if err != nil {
+		return fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, s.missing(err))
+	}
+	return nil
+}
+
+// writeBeside has write make a directory in a data directory, which has its name when all of it is on the disk.
+func writeBeside(dataDir, name string, write func(dir string) error) error {
 	part := filepath.Join(dataDir, restorePart)
 	whole := filepath.Join(part, rand.Text())
 	err := os.RemoveAll(part)
@@ -71,16 +80,16 @@ func (s *Snapshot) writeNext(ctx context.Context, dataDir string, owner account)
 	}
 	if err == nil {
 		spreadBelow(part)
-		err = s.write(ctx, whole, owner, "")
+		err = write(whole)
 	}
 	if err == nil {
 		err = syncTree(part)
 	}
 	if err == nil {
-		err = os.Rename(whole, filepath.Join(dataDir, restoreNext))
+		err = os.Rename(whole, filepath.Join(dataDir, name))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, s.missing(err)), os.RemoveAll(part))
+		return errors.Join(err, os.RemoveAll(part))
 	}
 	return errors.Join(os.Remove(part), syncPath(dataDir))
 }
@@ -140,7 +149,7 @@ func moveAll(from, to string, which func(string) bool, versionFirst bool) error 
 
 // finishRestore completes what a process that died has begun.
 func (d *durable) finishRestore() error {
-	if err := os.RemoveAll(filepath.Join(d.path, restorePart)); err != nil {
+	if err := errors.Join(removeTree(d.path, restorePart), removeTree(d.path, restoreSpare)); err != nil {
 		return err
 	}
 	if exists(filepath.Join(d.path, restoreNext)) || exists(filepath.Join(d.path, restoreNow)) {
@@ -156,14 +165,17 @@ func removeTree(dir, name string) error { return os.RemoveAll(filepath.Join(dir,
 
 // restoreDurable is Restore of a data directory that is kept.
 func (c *Cluster) restoreDurable(ctx context.Context, s *Snapshot, beforeStop func()) error {
-	c.removal.Wait() // of the data before
-	if err := s.writeNext(ctx, c.dataDir, c.acct); err != nil {
-		return err
+	taken, err := c.takeSpare(ctx, s)
+	if err == nil && !taken {
+		err = s.writeNext(ctx, c.dataDir, c.acct)
+	}
+	if err != nil {
+		return errors.Join(err, c.dropNext())
 	}
 	if beforeStop != nil {
 		beforeStop()
 	}
-	err := c.replaced(ctx, func() error {
+	err = c.replaced(ctx, func() error {
 		srv := c.current()
 		srv.stop(syscall.SIGQUIT, stopGrace) // what it would still write is thrown away
 		freeKilled(c.dataDir)
@@ -182,10 +194,25 @@ func (c *Cluster) restoreDurable(ctx context.Context, s *Snapshot, beforeStop fu
 		})
 		err = errors.Join(err, e)
 	}
-	c.removal.Go(func() {
-		if err := removeTree(c.dataDir, restoreOld); err != nil {
+	switch {
+	case err == nil:
+		if err := os.Rename(filepath.Join(c.dataDir, restoreOld), filepath.Join(c.dataDir, restoreSpare)); err != nil {
 			c.logger.Warn("the replaced data could not be removed; the next start removes them", "error", err)
 		}
-	})
+		c.keepSpare(s)
+	case !c.stillStopped(): // it runs on what it had
+		err = errors.Join(err, c.dropNext(), removeTree(c.dataDir, restoreOld))
+	}
 	return c.restored(ctx, err)
+}
+
+// dropNext removes data that are not to be installed, in one step for whoever starts on the directory next.
+func (c *Cluster) dropNext() error {
+	err := os.Rename(filepath.Join(c.dataDir, restoreNext), filepath.Join(c.dataDir, restoreSpare))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err = errors.Join(err, syncPath(c.dataDir))
+	c.removeSpare()
+	return err
 }

@@ -123,7 +123,7 @@ func (c *Cluster) replaced(ctx context.Context, change func() error) error {
 	defer done()
 	c.mu.Lock()
 	gone := c.srv.waitExited(0) && !c.replacing
-	c.replacing = true
+	c.replacing = !gone
 	c.mu.Unlock()
 	if gone {
 		return errors.New("PostgreSQL has ended and can no longer be started again")

@@ -38,18 +38,20 @@ const (
 	dataPartName = ".suparust-new" // a creation that is not finished
 )
 
-// The names that an interrupted restore leaves in a data directory that is kept; see restore_durable_unix.go.
+// The names that an interrupted restore leaves in a data directory that is kept; see restore_durable_unix.go and
+// spare_unix.go.
 const (
-	restorePart = ".suparust-restoring"
-	restoreNext = ".suparust-next"
-	restoreNow  = ".suparust-now"
-	restoreOld  = ".suparust-old"
+	restorePart  = ".suparust-restoring"
+	restoreNext  = ".suparust-next"
+	restoreNow   = ".suparust-now"
+	restoreOld   = ".suparust-old"
+	restoreSpare = ".suparust-spare"
 )
 
 // isData tells whether an entry of a data directory belongs to its data, and is not ours or the file system's.
 func isData(name string) bool {
 	switch name {
-	case dataLockName, dataPartName, restorePart, restoreNext, restoreNow, restoreOld, "lost+found":
+	case dataLockName, dataPartName, restorePart, restoreNext, restoreNow, restoreOld, restoreSpare, "lost+found":
 		return false
 	}
 	return true

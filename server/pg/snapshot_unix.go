@@ -26,7 +26,11 @@ import (
 func (c *Cluster) Snapshot(ctx context.Context, o SnapshotOptions) (*Snapshot, error) {
 	c.op.Lock()
 	defer c.op.Unlock()
-	return c.snapshot(ctx, o)
+	s, err := c.snapshot(ctx, o)
+	if err == nil && c.durable && o.Dir != "" {
+		c.keepSpare(s)
+	}
+	return s, err
 }
 
 func (c *Cluster) snapshot(ctx context.Context, o SnapshotOptions) (_ *Snapshot, err error) {

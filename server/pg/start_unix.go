@@ -178,6 +178,9 @@ func (c *Cluster) stop() error {
 	}
 	if !c.durable {
 		freeKilled(c.dataDir)
+	} else {
+		c.endSpare()
+		c.removeSpare()
 	}
 	c.removal.Wait()
 	errs = append(errs, c.base.remove())

@@ -42,6 +42,8 @@ type launch struct{}
 
 type baseline struct{}
 
+type spare struct{}
+
 type archiveWriter struct{}
 
 // Snapshot copies the data directory: not here.
