@@ -16,7 +16,8 @@ import (
 //covers:auth 167
 func TestCatalog(t *testing.T) {
 	t.Parallel()
-	admin := start(t, migrations.Options{}).connect(t, "supabase_admin")
+	c := start(t, migrations.Options{})
+	admin := c.connect(t, "supabase_admin")
 	admin.exec("set search_path = pg_catalog")
 	for _, tt := range []struct {
 		name, query, want string
@@ -210,6 +211,9 @@ func TestCatalog(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if strings.Contains(tt.want, "net") {
+				c.brings(t) // pg_net
+			}
 			got := strings.Join(admin.lines(tt.query), "\n")
 			if diff := cmp.Diff(dedent(tt.want), dedent(got)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)

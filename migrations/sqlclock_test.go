@@ -9,9 +9,10 @@ import (
 )
 
 // builtins is everything that the catalogs say of PostgreSQL's own functions of
-// the time.
+// the time, but for where in which text a definition was read, which PostgreSQL
+// 15 and 16 keep.
 const builtins = `
-	select p.*::text || coalesce(pg_get_functiondef(p.oid), '') || coalesce(obj_description(p.oid, 'pg_proc'), '')
+	select regexp_replace(p.*::text, ':(location|stmt_len) -?[0-9]+', ':\1', 'g') || coalesce(pg_get_functiondef(p.oid), '') || coalesce(obj_description(p.oid, 'pg_proc'), '')
 	from pg_proc p where pronamespace = 'pg_catalog'::regnamespace
 		and proname in ('now', 'transaction_timestamp', 'statement_timestamp', 'clock_timestamp', 'age') order by p.oid`
 
