@@ -88,6 +88,16 @@ func TestVault(t *testing.T) {
 				admin.exec("rollback")
 			}
 
+			// one that nobody encrypted is in the way of those only who read it
+			admin.exec("insert into vault.secrets (name, secret) values ('plain', 's3kre3t_k3y')")
+			if got := c.one("select string_agg(name, ',' order by name) from vault.decrypted_secrets where name is not null"); got != "plain,unique_name" {
+				t.Errorf("the names are %s", got)
+			}
+			if got := c.one("select count(*) > 2 from vault.decrypted_secrets"); got != "t" {
+				t.Errorf("the secrets are counted %s", got)
+			}
+			admin.exec("delete from vault.secrets where name = 'plain'")
+
 			// a new key
 			admin.exec("insert into vault.secrets (secret) values ('not encrypted')")
 			admin.exec("begin; create temporary table before as select id, secret from vault.secrets where name is not null; select vault._new_key()")

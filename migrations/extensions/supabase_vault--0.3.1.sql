@@ -10,28 +10,27 @@ create table vault.root_key (
   key bytea not null
 );
 
--- What derives from the key for one use; it is made first where there is none.
-create function vault._derived_key(purpose text, key_id bigint, context bytea) returns bytea
-  language plpgsql security definer
+create function vault._make_key() returns void
+  language sql security definer
   set search_path = ''
   as $fn$
-  declare
-    root bytea;
-  begin
-    select key into root from vault.root_key;
-    if not found then
-      insert into vault.root_key (key)
-      values (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())))
-      on conflict do nothing;
-      select key into strict root from vault.root_key;
-    end if;
+    insert into vault.root_key (key)
+    select sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+    where not exists (select from vault.root_key)
+    on conflict do nothing
+  $fn$;
+
+-- What derives from the key for one use, null where there is none.
+create function vault._derived_key(purpose text, key_id bigint, context bytea) returns bytea
+  language sql stable security definer
+  set search_path = ''
+  as $fn$
     -- its length is fixed, so that the digest is as good as a keyed one
-    return sha256(root || sha256(root || convert_to(purpose, 'UTF8') || int8send(key_id) || context));
-  end
+    select sha256(key || sha256(key || convert_to(purpose, 'UTF8') || int8send(key_id) || context)) from vault.root_key
   $fn$;
 
 create function vault._initialization_vector(message bytea, additional bytea, key_id bigint, context bytea, nonce bytea) returns bytea
-  language sql
+  language sql stable
   set search_path = ''
   as $fn$
     select substr(extensions.hmac(
@@ -41,16 +40,23 @@ create function vault._initialization_vector(message bytea, additional bytea, ke
 
 create function vault._crypto_aead_det_encrypt(message bytea, additional bytea, key_id bigint,
     context bytea default 'pgsodium', nonce bytea default null) returns bytea
-  language sql security definer
+  language plpgsql security definer
   set search_path = ''
   as $fn$
-    select extensions.encrypt_iv($1, vault._derived_key('encrypt', $3, $4), iv, 'aes-cbc/pad:pkcs') || iv
-    from (select vault._initialization_vector($1, $2, $3, $4, $5) as iv) made
+  declare
+    iv bytea;
+  begin
+    perform vault._make_key();
+    iv := vault._initialization_vector($1, $2, $3, $4, $5);
+    return extensions.encrypt_iv($1, vault._derived_key('encrypt', $3, $4), iv, 'aes-cbc/pad:pkcs') || iv;
+  end
   $fn$;
 
+-- Stable, so that a query of the view decrypts the secrets that it asks for and
+-- no others: those may be none that this database can read.
 create function vault._crypto_aead_det_decrypt(message bytea, additional bytea, key_id bigint,
     context bytea default 'pgsodium', nonce bytea default null) returns bytea
-  language plpgsql security definer
+  language plpgsql stable security definer
   set search_path = ''
   as $fn$
   declare
@@ -180,7 +186,7 @@ end
 $do$;
 
 grant usage on schema vault to postgres with grant option;
-grant execute on function vault._derived_key(text, bigint, bytea) to postgres;
+grant execute on function vault._make_key(), vault._derived_key(text, bigint, bytea) to postgres;
 grant execute on function vault._crypto_aead_det_encrypt(bytea, bytea, bigint, bytea, bytea) to supabase_admin;
 grant select, delete, truncate, references on vault.secrets, vault.decrypted_secrets to postgres with grant option;
 grant execute on function vault.create_secret(text, text, text, uuid), vault.update_secret(uuid, text, text, text, uuid),
