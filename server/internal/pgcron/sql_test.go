@@ -153,6 +153,7 @@ func TestSQL(t *testing.T) {
 		{"insert into cron.job (schedule, command) values ('* * * * *', 'x')", "42501", "permission denied for table job"},
 		{"update cron.job set command = 'x'", "42501", "permission denied for table job"},
 		{"delete from cron.job", "42501", "permission denied for table job"},
+		{"create trigger x after insert on cron.job_run_details for each row execute function suppress_redundant_updates_trigger()", "42501", "permission denied for table job_run_details"},
 		{"insert into cron.own_job (schedule, command, nodeport, username) values ('* * * * *', 'x', 1, 'supabase_admin')", "44000", `new row violates check option for view "own_job"`},
 	} {
 		wantError(t, postgres, c.sql, c.code, c.message)
