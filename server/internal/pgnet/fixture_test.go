@@ -27,20 +27,26 @@ type world struct {
 	list []seen
 }
 
-func (w *world) option() suparusttest.Option {
-	return suparusttest.WithHTTP(func(r *http.Request) *http.Response {
-		var body []byte
-		if r.Body != nil {
-			body, _ = io.ReadAll(r.Body)
-		}
-		w.mu.Lock()
-		w.list = append(w.list, seen{r.Method, r.URL.String(), string(body), r.Header.Clone()})
-		w.mu.Unlock()
-		if w.answer == nil {
-			return suparusttest.Answer(http.StatusOK, nil)
-		}
-		return w.answer(r)
-	})
+func (w *world) option() suparusttest.Option { return suparusttest.WithHTTP(w.hear) }
+
+// RoundTrip has a worker of the test's own ask the world.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	res := w.hear(r)
+	return res, r.Context().Err()
+}
+
+func (w *world) hear(r *http.Request) *http.Response {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	w.mu.Lock()
+	w.list = append(w.list, seen{r.Method, r.URL.String(), string(body), r.Header.Clone()})
+	w.mu.Unlock()
+	if w.answer == nil {
+		return suparusttest.Answer(http.StatusOK, nil)
+	}
+	return w.answer(r)
 }
 
 func (w *world) requests() []seen {

@@ -205,8 +205,8 @@ func TestOriginal(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), c.sql); err != nil {
 			t.Fatal(err)
 		}
-		if ours, err := pgnet.Begin(t.Context(), conn.Conn()); ours != c.ours || err != nil {
-			t.Errorf("after %s: %v %v", c.sql, ours, err)
+		if queue, err := pgnet.Begin(t.Context(), conn.Conn()); queue != 0 != c.ours || err != nil {
+			t.Errorf("after %s: %v %v", c.sql, queue, err)
 		}
 	}
 }
@@ -231,4 +231,58 @@ func TestPanic(t *testing.T) {
 	if d := time.Since(began); d > 10*time.Second {
 		t.Errorf("it took %v", d)
 	}
+}
+
+// TestTriggersOnResponses run with the settings of the role that a project's
+// SQL belongs to, so that they find what its migrations create. One that fails
+// costs the response it is about.
+func TestTriggersOnResponses(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	w := &world{answer: func(r *http.Request) *http.Response {
+		if r.URL.Path == "/late" {
+			<-release
+		}
+		return suparusttest.Answer(http.StatusOK, r.URL.Path)
+	}}
+	srv := start(t, w.option(), suparusttest.WithSQL(`
+		create table answers (id bigint, status int);
+		create function answered() returns trigger language plpgsql as $$
+		begin
+			if new.content = '/bad' then
+				insert into there_is_none values (1);
+			end if;
+			insert into answers values (new.id, new.status_code);
+			return new;
+		end $$;
+		do $$ begin
+			if to_regclass('net._http_response') is not null then
+				create trigger answered after insert on net._http_response for each row execute function answered();
+			end if;
+		end $$`))
+	srv.Exec(t, "select net.http_get('http://x.test/late'), net.http_get('http://x.test/bad'), net.http_get('http://x.test/good')")
+	row(t, srv, "3")
+	close(release)
+	row(t, srv, "1")
+	if got := value(t, srv, "select string_agg(id || ' ' || status, ', ' order by id) from answers"); got != "1 200, 3 200" {
+		t.Errorf("the trigger has written %s", got)
+	}
+}
+
+// TestExpired: all responses whose time is over are deleted, however small the
+// batch. Settings that make no sense stop nothing.
+func TestExpired(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	srv := start(t, w.option())
+	srv.Exec(t, `insert into net._http_response (id, created) select -n, now() - interval '7 hours' from generate_series(1, 50) n;
+		alter database postgres set pg_net.batch_size = 7`)
+	srv.Exec(t, "select net.http_get('http://x.test')")
+	row(t, srv, "1")
+	eventually(t, "all are gone", func() bool { return value(t, srv, "select count(*)::text from net._http_response") == "1" })
+
+	srv.Exec(t, `alter database postgres set pg_net.batch_size = 'many'; alter database postgres set pg_net.ttl = 'long'`)
+	srv.Exec(t, "select net.http_get('http://x.test')")
+	row(t, srv, "2")
+	row(t, srv, "1") // 6 hours
 }

@@ -10,6 +10,7 @@ import (
 
 // request is a row of net.http_request_queue.
 type request struct {
+	queue   uint32 // the table it was in
 	id      int64
 	method  string
 	url     string
@@ -20,6 +21,7 @@ type request struct {
 
 // response is a row of net._http_response. The fields that are nil are null.
 type response struct {
+	queue       uint32 // of its request
 	id          int64
 	status      *int
 	contentType *string
@@ -43,7 +45,8 @@ func (r *request) patience() time.Duration {
 const userAgent = "pg_net/0.20.4"
 
 // header are the headers of the request: those of the row and the ones that
-// libcurl adds. A value that is null or empty is not sent.
+// libcurl adds. A value that is null says nothing; one that is empty has the
+// header not sent.
 func (r *request) header() http.Header {
 	h := http.Header{"Accept": {"*/*"}, "User-Agent": {userAgent}}
 	if len(r.body) > 0 || strings.EqualFold(r.method, http.MethodPost) {
@@ -62,6 +65,9 @@ func (r *request) header() http.Header {
 	}
 	sort.Strings(names) // one of several spellings wins, always the same
 	for _, name := range names {
+		if string(given[name]) == "null" {
+			continue
+		}
 		value := textOf(given[name])
 		if strings.TrimSpace(value) == "" {
 			h.Del(name)
@@ -72,13 +78,10 @@ func (r *request) header() http.Header {
 	return h
 }
 
-// textOf is what jsonb_each_text makes of a value.
+// textOf is what jsonb_each_text makes of a value that is not null.
 func textOf(value json.RawMessage) string {
 	var text string
-	switch {
-	case string(value) == "null":
-		return ""
-	case json.Unmarshal(value, &text) == nil:
+	if json.Unmarshal(value, &text) == nil {
 		return text
 	}
 	return string(value)

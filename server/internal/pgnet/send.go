@@ -42,7 +42,7 @@ func send(ctx context.Context, via http.RoundTripper, r *request) (_ *response, 
 	limited, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
 	watch := newStopwatch()
-	out := &response{id: r.id}
+	out := &response{queue: r.queue, id: r.id}
 	err := out.fill(watch.trace(limited), via, r)
 	switch {
 	case err == nil:
@@ -50,10 +50,10 @@ func send(ctx context.Context, via http.RoundTripper, r *request) (_ *response, 
 		return nil, true
 	case limited.Err() != nil:
 		text := watch.message(r.timeout)
-		return &response{id: r.id, timedOut: true, errorMsg: &text}, false
+		return &response{queue: r.queue, id: r.id, timedOut: true, errorMsg: &text}, false
 	default:
 		text := explain(err).Error()
-		return &response{id: r.id, errorMsg: &text}, false
+		return &response{queue: r.queue, id: r.id, errorMsg: &text}, false
 	}
 	return out, false
 }

@@ -232,6 +232,21 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
+// TestHeader adds what libcurl adds.
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	for headers, want := range map[string]string{
+		`{}`:                               "map[Accept:[*/*] User-Agent:[pg_net/0.20.4]]",
+		`{"accept": null, "X-Null": null}`: "map[Accept:[*/*] User-Agent:[pg_net/0.20.4]]",
+		`{"accept": "", "X-Empty": " "}`:   "map[User-Agent:[pg_net/0.20.4]]",
+		`{"Accept": "text/html", "X-A": 1, "X-B": {"c": true}}`: `map[Accept:[text/html] User-Agent:[pg_net/0.20.4] X-A:[1] X-B:[{"c": true}]]`,
+	} {
+		if got := fmt.Sprint((&request{method: "GET", headers: &headers}).header()); got != want {
+			t.Errorf("%s: %s, want %s", headers, got, want)
+		}
+	}
+}
+
 func FuzzHeader(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a": null, "A": 1}`, `[1]`, `{"\u0000": "\n"}`, `{"Host": {"a": []}}`} {
 		f.Add(seed, "POST")

@@ -3,6 +3,8 @@ package pgnet
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,40 +37,49 @@ func (w *Worker) session(ctx context.Context) (err error) {
 		defer cancel()
 		_ = conn.Close(closing) // nothing of it is pending
 	}()
-	ours, err := begin(talk, conn)
+	queue, err := begin(talk, conn)
 	if err != nil {
 		return err
 	}
-	if !ours && w.cfg.Stays {
+	if queue == 0 && w.cfg.Stays {
 		w.cfg.Stays = false
 		return nil
 	}
+	// a change that was announced before the session listened
+	read, err := readSettings(talk, conn)
+	if err != nil {
+		return err
+	}
+	if read.session && read != w.read {
+		w.read = read
+		return errRestart // what it still has then is the server's
+	}
 	for failed := false; ; {
-		if !ours {
-			if ours, err = w.appears(ctx, talk, conn); !ours {
+		if queue == 0 {
+			if queue, err = w.appears(ctx, talk, conn); queue == 0 {
 				return err
 			}
 		}
 		w.mu.Lock()
 		w.served = true
 		w.mu.Unlock()
-
 		err = w.serve(ctx, talk, conn)
 		if !isGone(err) {
 			break
 		}
-		// the extension was dropped, with those who wait for responses
-		w.mu.Lock()
-		w.drop()
-		w.mu.Unlock()
-		var lost error
-		if ours, lost = isOurs(talk, conn); lost != nil {
+		found, lost := findQueue(talk, conn)
+		if lost != nil {
 			return lost
 		}
-		if ours && failed { // it is there, but not as it should be
+		switch {
+		case found == 0: // it was dropped, with those who wait for responses
+			w.mu.Lock()
+			w.drop()
+			w.mu.Unlock()
+		case failed && found == queue: // it is there, but not as it should be
 			return err
 		}
-		failed = ours
+		failed, queue = found == queue, found
 	}
 	if (err == nil || errors.Is(err, errRestart)) && w.ctx.Err() != nil {
 		return w.finish(talk, conn)
@@ -76,49 +87,60 @@ func (w *Worker) session(ctx context.Context) (err error) {
 	return err
 }
 
+// leaveBehind is finish where no session could do it.
+func (w *Worker) leaveBehind() error {
+	w.senders.Wait()
+	if w.room() == maxSending {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	conn, err := w.cfg.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.finish(ctx, conn), conn.Close(ctx))
+}
+
 // appears waits until the extension is there: who has called may have created
 // it in a transaction that is not over yet.
-func (w *Worker) appears(ctx, talk context.Context, conn *pgx.Conn) (ours bool, err error) {
-	for more := true; more && !ours && ctx.Err() == nil; {
+func (w *Worker) appears(ctx, talk context.Context, conn *pgx.Conn) (queue uint32, err error) {
+	for more := true; more && queue == 0 && ctx.Err() == nil; {
 		what, err := w.wait(ctx, conn, w.idle)
 		if err != nil || ctx.Err() != nil {
-			return false, err
+			return 0, err
 		}
 		if what == heardNothing {
 			if more, err = undecided(talk, conn); err != nil {
-				return false, err
+				return 0, err
 			}
 		}
-		if ours, err = isOurs(talk, conn); err != nil {
-			return false, err
+		if queue, err = findQueue(talk, conn); err != nil {
+			return 0, err
 		}
 	}
-	return ours, nil
+	return queue, nil
 }
 
 // serve takes requests and writes responses until there is nothing to do for a
 // while.
 func (w *Worker) serve(ctx, talk context.Context, conn *pgx.Conn) error {
 	idleSince := time.Now()
-	for look := true; ctx.Err() == nil; {
-		if err := w.save(talk, conn); err != nil {
+	full := false
+	for look, last := true, false; ctx.Err() == nil; {
+		err := w.save(talk, conn)
+		if err != nil {
 			return err
 		}
-		full := false
-		for look && ctx.Err() == nil {
-			room := w.room()
-			if full = room == 0; full {
-				break
-			}
-			list, err := take(talk, conn, room)
-			if err != nil {
+		if look {
+			if full, err = w.look(ctx, talk, conn); err != nil {
 				return err
 			}
-			for _, r := range list {
-				w.send(r)
+			if last && w.room() == maxSending {
+				return nil
 			}
-			look = len(list) > 0
 		}
+		last = false
 		what, err := w.wait(ctx, conn, w.idle-time.Since(idleSince))
 		if err != nil || ctx.Err() != nil {
 			return err
@@ -131,17 +153,50 @@ func (w *Worker) serve(ctx, talk context.Context, conn *pgx.Conn) error {
 		case heardAnswer:
 			look, idleSince = full, time.Now()
 		case heardNothing:
-			idleSince = time.Now()
+			look, idleSince = false, time.Now()
 			if w.cfg.Stays || w.room() < maxSending {
 				continue
 			}
 			more, err := awaited(talk, conn)
-			if err != nil || !more {
+			if err != nil {
 				return err
 			}
+			look, last = !more, !more // what was committed a moment ago is there now
 		}
 	}
 	return nil
+}
+
+// look sends what is in the queue, as far as there is room, and deletes the
+// responses whose time is over. full tells that there may be more than room.
+func (w *Worker) look(ctx, talk context.Context, conn *pgx.Conn) (full bool, err error) {
+	ttl, most, problem, err := limits(talk, conn)
+	if err != nil {
+		return false, err
+	}
+	if problem != nil && (w.problem == nil || problem.Error() != w.problem.Error()) {
+		w.cfg.Logger.Warn("settings of pg_net are not used", "error", problem)
+	}
+	w.problem = problem
+	for more := true; more && ctx.Err() == nil; {
+		room := min(w.room(), most)
+		if full = w.room() == 0; full {
+			return full, nil
+		}
+		list, err := take(talk, conn, room)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range list {
+			w.send(r)
+		}
+		expired, err := expire(talk, conn, ttl, most)
+		if err != nil {
+			return false, err
+		}
+		more = expired || len(list) > 0
+	}
+	return false, nil
 }
 
 // room is how many more requests may be under way.
@@ -161,12 +216,18 @@ func (w *Worker) save(ctx context.Context, conn *pgx.Conn) error {
 		}
 		r, state := w.unsaved[0], w.state
 		w.mu.Unlock()
-		if err := store(ctx, conn, r); err != nil && !isRefused(err) {
-			return err
-		} else if isGone(err) {
-			return err
-		} else if err != nil {
+		if err := store(ctx, conn, r); isRefused(err) {
+			// a trigger of the project's may be why, or the table is not there
+			queue, lost := findQueue(ctx, conn)
+			switch {
+			case lost != nil:
+				return lost
+			case queue == 0:
+				return err
+			}
 			w.cfg.Logger.Error("a response of pg_net cannot be stored", "id", r.id, "error", err)
+		} else if err != nil {
+			return err
 		}
 		w.mu.Lock()
 		if w.state == state {
@@ -184,12 +245,17 @@ func (w *Worker) finish(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	w.mu.Lock()
-	var list []*request
-	for r := range w.sending {
-		list = append(list, r)
-	}
+	list := slices.Collect(maps.Keys(w.sending))
 	w.mu.Unlock()
-	return putBack(ctx, conn, list)
+	for _, r := range list {
+		if err := putBack(ctx, conn, r); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		delete(w.sending, r)
+		w.mu.Unlock()
+	}
+	return nil
 }
 
 // What wait hears.

@@ -47,6 +47,10 @@ type Worker struct {
 	call     chan struct{} // from inside the server
 	finished chan struct{} // there is something unsaved
 
+	// what the sessions know of those before them
+	read    settings
+	problem error // of the settings
+
 	mu      sync.Mutex
 	served  bool               // there was a session with our extension
 	cut     context.CancelFunc // ends the session
@@ -132,12 +136,21 @@ func (w *Worker) drop() {
 
 // run has a session whenever one is wanted.
 func (w *Worker) run() {
+	defer func() {
+		if err := w.leaveBehind(); err != nil {
+			w.cfg.Logger.Error("requests of pg_net that were under way are lost", "error", err)
+		}
+	}()
 	wanted, pause := w.cfg.Stays, retryFirst
 	for {
 		if !wanted {
 			select {
 			case <-w.cfg.Calls:
 			case <-w.call:
+			case <-w.finished: // sent by a session that ended before
+				if !w.unsavedLeft() {
+					continue
+				}
 			case <-w.ctx.Done():
 				return
 			}
@@ -161,9 +174,6 @@ func (w *Worker) run() {
 			continue
 		case isRefused(err):
 			w.cfg.Logger.Error("the requests of pg_net cannot be sent", "error", err)
-			w.mu.Lock()
-			w.drop()
-			w.mu.Unlock()
 			wanted = false
 			continue
 		}
@@ -179,6 +189,12 @@ func (w *Worker) run() {
 		}
 		pause = min(2*pause, retryMost)
 	}
+}
+
+func (w *Worker) unsavedLeft() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.unsaved) > 0
 }
 
 // enter waits until there may be a session and begins one.
@@ -239,7 +255,7 @@ func (w *Worker) try(ctx context.Context, r *request) (res *response, canceled b
 		if p := recover(); p != nil {
 			w.cfg.Logger.Error("the transport of pg_net's requests panicked", "panic", p)
 			text := errReceive.Error()
-			res, canceled = &response{id: r.id, errorMsg: &text}, false
+			res, canceled = &response{queue: r.queue, id: r.id, errorMsg: &text}, false
 		}
 	}()
 	return send(ctx, w.via, r)
