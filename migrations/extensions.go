@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 )
 
@@ -38,3 +39,21 @@ var ExtensionsVersion = sync.OnceValue(func() string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6])
 })
+
+// withScripts writes the script of an extension, as one in the schema extensions
+// has it, where a line "--include" names it: for a PostgreSQL that does not get
+// the extension.
+func withScripts(sql string) string {
+	for {
+		before, after, found := strings.Cut(sql, "\n--include ")
+		if !found {
+			return sql
+		}
+		name, after, _ := strings.Cut(after, "\n")
+		script, err := fs.ReadFile(Extensions(), name)
+		if err != nil {
+			panic(err) // it is part of the binary
+		}
+		sql = before + "\n" + strings.ReplaceAll(string(script), "@extschema@", "extensions") + after
+	}
+}

@@ -77,10 +77,11 @@ var load = sync.OnceValues(func() ([]file, string) {
 		if err != nil {
 			panic(err)
 		}
-		sum := sha256.Sum256(text)
+		sql := withScripts(string(text))
+		sum := sha256.Sum256([]byte(sql))
 		list = append(list, file{
 			name: e.Name(),
-			sql:  string(text),
+			sql:  sql,
 			sum:  hex.EncodeToString(sum[:]),
 			once: strings.HasSuffix(e.Name(), ".once.sql"),
 		})

@@ -45,13 +45,20 @@ func TestNetIsAnExtension(t *testing.T) {
 	}
 }
 
+// withNet starts a cluster that has pg_net, and connects as postgres.
+func withNet(t *testing.T) (*cluster, *conn) {
+	t.Helper()
+	c := start(t, migrations.Options{})
+	c.brings(t)
+	pg := c.connect(t, "postgres")
+	pg.exec("create extension if not exists pg_net with schema extensions")
+	return c, pg
+}
+
 // TestNetSurface compares what is there with the original's.
 func TestNetSurface(t *testing.T) {
 	t.Parallel()
-	c := start(t, migrations.Options{})
-	pg := c.connect(t, "postgres")
-	c.brings(t)
-	pg.exec("create extension if not exists pg_net with schema extensions")
+	_, pg := withNet(t)
 	want := []string{
 		"_await_response(request_id bigint) boolean",
 		"_encode_url_with_params_array(url text, params_array text[]) text",
@@ -67,7 +74,7 @@ func TestNetSurface(t *testing.T) {
 		"worker_restart() boolean",
 	}
 	got := pg.lines(`select proname || '(' || pg_get_function_arguments(oid) || ') ' || pg_get_function_result(oid) from pg_proc
-		where pronamespace = 'net'::regnamespace and proname not in ('_door', '_is_up', '_with_params') order by proname collate "C"`)
+		where pronamespace = 'net'::regnamespace and proname not in ('_door', '_enqueue', '_is_up') order by proname collate "C"`)
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("functions:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -103,10 +110,7 @@ func TestNetSurface(t *testing.T) {
 // TestNetQueues writes requests as the original does.
 func TestNetQueues(t *testing.T) {
 	t.Parallel()
-	c := start(t, migrations.Options{})
-	pg := c.connect(t, "postgres")
-	c.brings(t)
-	pg.exec("create extension if not exists pg_net with schema extensions")
+	c, pg := withNet(t)
 	api := c.connect(t, "authenticator")
 	const queued = "select method, url, headers, convert_from(body, 'UTF8'), timeout_milliseconds from net.http_request_queue"
 	for call, want := range map[string]string{
@@ -150,10 +154,8 @@ func TestNetQueues(t *testing.T) {
 // TestNetNotifies tells of requests at the end of their transaction, once.
 func TestNetNotifies(t *testing.T) {
 	t.Parallel()
-	c := start(t, migrations.Options{})
-	pg, listener := c.connect(t, "postgres"), c.connect(t, "supabase_admin")
-	c.brings(t)
-	pg.exec("create extension if not exists pg_net")
+	c, pg := withNet(t)
+	listener := c.connect(t, "supabase_admin")
 	listener.exec("listen pg_net")
 	pg.exec("begin; select net.http_get('http://x.test'); rollback")
 	pg.exec("begin; select net.http_get('http://x.test') from generate_series(1, 100)")
@@ -174,10 +176,8 @@ func TestNetNotifies(t *testing.T) {
 // TestNetCollects reads responses through the functions for it.
 func TestNetCollects(t *testing.T) {
 	t.Parallel()
-	c := start(t, migrations.Options{})
-	pg := c.connect(t, "postgres")
-	c.brings(t)
-	pg.exec(`create extension if not exists pg_net;
+	_, pg := withNet(t)
+	pg.exec(`
 		insert into net._http_response (id, status_code, headers, content, timed_out) values (1, 200, '{"a": "b"}', 'c', false);
 		insert into net._http_response (id, timed_out, error_msg) values (2, true, 'late')`)
 	for id, want := range map[string]string{

@@ -161,4 +161,7 @@ func TestPGJWT(t *testing.T) {
 	if got := c.one("select extensions.url_decode(extensions.url_encode('ähm?>'))::text, extensions.algorithm_sign('a', 'b', 'HS384')"); got != `\xc3a4686d3f3e | QCkqeaKA9gmu9HInLSoqDRSL-4P6GP0oBkQNB9FuMdnw05iJEGPBH2xziR5vZGEG` {
 		t.Errorf("got %s", got)
 	}
+	if got := c.one("select extensions.sign('{}', 'b', null), extensions.sign(null, 'b'), extensions.verify(null, 'b')"); got != "∅ | ∅ | (,,)" {
+		t.Errorf("of nulls: %s", got)
+	}
 }

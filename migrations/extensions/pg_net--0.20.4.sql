@@ -200,8 +200,28 @@ create function net._encode_url_with_params_array(url text, params_array text[])
   end
   $fn$;
 
--- The functions that people call. These two run with the rights of their owner,
--- as on the platform, where only its own roles may call them.
+-- Puts a request into the queue, with the rights of whoever asks: all may write
+-- to it.
+create function net._enqueue(method text, url text, params jsonb, headers jsonb, body jsonb, timeout_milliseconds integer) returns bigint
+  language plpgsql
+  set search_path = pg_catalog
+  as $fn$
+  declare
+    request_id bigint;
+  begin
+    insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
+    values (method,
+      net._encode_url_with_params_array(url, coalesce(
+        (select array_agg(net._urlencode_string(p.key) || '=' || net._urlencode_string(p.value)) from jsonb_each_text(params) p), '{}')),
+      headers, convert_to(body::text, 'UTF8'), timeout_milliseconds)
+    returning id into request_id;
+    perform net.wake();
+    return request_id;
+  end
+  $fn$;
+
+-- The functions that people call. The first two run with the rights of their
+-- owner, as on the platform, where only its own roles may call them.
 create function net.http_get(
   url text,
   params jsonb default '{}'::jsonb,
@@ -211,14 +231,8 @@ create function net.http_get(
   language plpgsql security definer
   set search_path = net
   as $fn$
-  declare
-    request_id bigint;
   begin
-    insert into net.http_request_queue (method, url, headers, timeout_milliseconds)
-    values ('GET', net._with_params(url, params), headers, timeout_milliseconds)
-    returning id into request_id;
-    perform net.wake();
-    return request_id;
+    return net._enqueue('GET', url, params, headers, null, timeout_milliseconds);
   end
   $fn$;
 
@@ -233,7 +247,6 @@ create function net.http_post(
   set search_path = net
   as $fn$
   declare
-    request_id bigint;
     content_type constant text := (
       select h.value from jsonb_each_text(coalesce(headers, '{}')) h where lower(h.key) = 'content-type' limit 1);
   begin
@@ -242,11 +255,7 @@ create function net.http_post(
     elsif content_type <> 'application/json' then
       raise exception 'Content-Type header must be "application/json"';
     end if;
-    insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
-    values ('POST', net._with_params(url, params), headers, convert_to(body::text, 'UTF8'), timeout_milliseconds)
-    returning id into request_id;
-    perform net.wake();
-    return request_id;
+    return net._enqueue('POST', url, params, headers, body, timeout_milliseconds);
   end
   $fn$;
 
@@ -259,23 +268,9 @@ create function net.http_delete(
 ) returns bigint
   language plpgsql
   as $fn$
-  declare
-    request_id bigint;
   begin
-    insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
-    values ('DELETE', net._with_params(url, params), headers, convert_to(body::text, 'UTF8'), timeout_milliseconds)
-    returning id into request_id;
-    perform net.wake();
-    return request_id;
+    return net._enqueue('DELETE', url, params, headers, body, timeout_milliseconds);
   end
-  $fn$;
-
-create function net._with_params(url text, params jsonb) returns text
-  language sql immutable
-  set search_path = pg_catalog
-  as $fn$
-    select net._encode_url_with_params_array(url, coalesce(
-      (select array_agg(net._urlencode_string(p.key) || '=' || net._urlencode_string(p.value)) from jsonb_each_text(params) p), '{}'))
   $fn$;
 
 -- Waits until there is a response.

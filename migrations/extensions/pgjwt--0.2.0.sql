@@ -9,19 +9,19 @@ begin
 end
 $do$;
 
-create function url_encode(data bytea) returns text
+create or replace function url_encode(data bytea) returns text
   language sql immutable
   as $fn$
     select translate(encode(data, 'base64'), E'+/=\n', '-_')
   $fn$;
 
-create function url_decode(data text) returns bytea
+create or replace function url_decode(data text) returns bytea
   language sql immutable
   as $fn$
     select decode(rpad(translate(data, '-_', '+/'), (length(data) + 3) / 4 * 4, '='), 'base64')
   $fn$;
 
-create function algorithm_sign(signables text, secret text, algorithm text) returns text
+create or replace function algorithm_sign(signables text, secret text, algorithm text) returns text
   language sql immutable
   as $fn$
     select @extschema@.url_encode(@extschema@.hmac(signables, secret, case algorithm
@@ -32,17 +32,17 @@ create function algorithm_sign(signables text, secret text, algorithm text) retu
     end))
   $fn$;
 
-create function sign(payload json, secret text, algorithm text default 'HS256') returns text
+create or replace function sign(payload json, secret text, algorithm text default 'HS256') returns text
   language sql immutable
   as $fn$
     select signed || '.' || @extschema@.algorithm_sign(signed, secret, algorithm)
     from (
-      select @extschema@.url_encode(convert_to(format('{"alg":"%s","typ":"JWT"}', algorithm), 'UTF8'))
+      select @extschema@.url_encode(convert_to('{"alg":"' || algorithm || '","typ":"JWT"}', 'UTF8'))
           || '.' || @extschema@.url_encode(convert_to(payload::text, 'UTF8')) as signed
     ) parts
   $fn$;
 
-create function try_cast_double(inp text) returns double precision
+create or replace function try_cast_double(inp text) returns double precision
   language plpgsql immutable
   as $fn$
   begin
@@ -52,7 +52,7 @@ create function try_cast_double(inp text) returns double precision
   end
   $fn$;
 
-create function verify(token text, secret text, algorithm text default 'HS256')
+create or replace function verify(token text, secret text, algorithm text default 'HS256')
   returns table (header json, payload json, valid boolean)
   language sql stable
   as $fn$
