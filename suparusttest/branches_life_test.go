@@ -2,6 +2,8 @@ package suparusttest_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,23 +15,17 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
-// until waits for a condition.
-func until(t *testing.T, what string, is func() bool) {
+// noBranches waits until a server lists none.
+func noBranches(t *testing.T, c *suparusttest.Client) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came to be that %s", what)
+	eventually(t, patience, func() error {
+		var l struct{ Branches []branch }
+		c.Get(t, "/branches").WantStatus(t, http.StatusOK).JSON(t, &l)
+		if len(l.Branches) > 0 {
+			return fmt.Errorf("%d branches are listed", len(l.Branches))
 		}
-	}
-}
-
-type listOfBranches struct{ Branches []branch }
-
-func branchesOf(t *testing.T, c *suparusttest.Client) (list []branch) {
-	t.Helper()
-	var l listOfBranches
-	c.Get(t, "/branches").WantStatus(t, http.StatusOK).JSON(t, &l)
-	return l.Branches
+		return nil
+	})
 }
 
 // TestBranchThatEnds: from the moment that a branch is ended it has no more
@@ -50,12 +46,16 @@ func TestBranchThatEnds(t *testing.T) {
 	defer wg.Wait()
 	wg.Go(func() { branch.ServiceClient().Post(t, "/rest/v1/rpc/slow", "{}").WantStatus(t, http.StatusNoContent) })
 	pool := branch.Pool(t)
-	until(t, "the request runs", func() (runs bool) {
+	eventually(t, patience, func() error {
+		var runs bool
 		err := pool.QueryRow(t.Context(), "select exists (select from pg_stat_activity where query like '%slow%' and state = 'active' and pid <> pg_backend_pid())").Scan(&runs)
-		return err == nil && runs
+		if err == nil && !runs {
+			err = errors.New("the request does not run")
+		}
+		return err
 	})
 	wg.Go(func() { c.Delete(t, "/branches/"+b.ID).WantStatus(t, http.StatusNoContent) })
-	until(t, "the branch is not listed", func() bool { return len(branchesOf(t, c)) == 0 })
+	noBranches(t, c)
 	c.Post(t, "/branches/"+b.ID+"/renew", `{"lease":"1h"}`).WantStatus(t, http.StatusNotFound)
 	if err := pool.Ping(t.Context()); err != nil {
 		t.Errorf("the branch had ended before: nothing is shown: %v", err)
@@ -86,7 +86,7 @@ func TestBranchNobodyWaitsFor(t *testing.T) {
 			cancel()
 		}
 	}
-	until(t, "no branch is left", func() bool { return len(branchesOf(t, c)) == 0 })
+	noBranches(t, c)
 }
 
 // TestBranchOfChangedMigrations: a branch begins with the migrations as they

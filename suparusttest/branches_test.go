@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -31,25 +32,36 @@ func (b *branch) attach(t *testing.T, srv *suparusttest.Server) *suparusttest.Se
 	return suparusttest.Attach(t, b.URL, b.DatabaseURL, server.Keys{JWTSecret: srv.JWTSecret, AnonKey: b.AnonKey, ServiceRoleKey: b.ServiceKey})
 }
 
-// gone waits until nothing answers at an address.
-func gone(t *testing.T, url string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/auth/v1/health", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil && ctx.Err() == nil {
-			return
-		}
-		if err == nil {
-			res.Body.Close()
-		}
+// control is a client of the branch's own control API.
+func (b *branch) control() *suparusttest.Client {
+	return &suparusttest.Client{HTTP: http.DefaultClient, URL: b.ControlURL, Header: http.Header{"Authorization": {"Bearer " + b.ControlToken}}}
+}
+
+// answers tells whether the server of a control API is there. Whoever has been
+// given its port since does not take its token.
+func answers(ctx context.Context, c *suparusttest.Client) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+"/clock", nil)
+	if err != nil {
+		return false
 	}
-	t.Errorf("%s still answers", url)
+	req.Header, req.Close = c.Header, true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// gone waits until the server of a control API is not there any more.
+func gone(t *testing.T, c *suparusttest.Client) {
+	t.Helper()
+	eventually(t, patience, func() error {
+		if answers(t.Context(), c) {
+			return errors.New(c.URL + " still answers")
+		}
+		return nil
+	})
 }
 
 // TestBranches: a branch is a server of its own, begins as it was asked to, and
@@ -94,7 +106,7 @@ func TestBranches(t *testing.T) {
 	if n := len(srv.Mail.All()); n != 0 {
 		t.Errorf("%d mails of the branch are in its parent's box", n)
 	}
-	own := &suparusttest.Client{HTTP: c.HTTP, URL: fresh.ControlURL, Header: http.Header{"Authorization": {"Bearer " + fresh.ControlToken}}}
+	own := fresh.control()
 	own.Post(t, "/clock", `{"advance":"5h"}`).WantStatus(t, 200)
 	if time.Since(srv.Clock.Now()).Abs() > time.Hour {
 		t.Error("the clock of the parent was moved")
@@ -148,11 +160,11 @@ func TestBranches(t *testing.T) {
 
 	// the ways to end
 	d.check("DELETE", "/branches/{id}", c.Delete(t, "/branches/"+fresh.ID).WantStatus(t, 204))
-	gone(t, fresh.URL)
+	gone(t, fresh.control())
 	c.Delete(t, "/branches/"+fresh.ID).WantStatus(t, 404)
 	r = c.Post(t, "/branches/"+current.ID+"/renew", `{"lease":"1ms"}`).WantStatus(t, 200)
 	d.check("POST", "/branches/{id}/renew", r)
-	gone(t, current.URL)
+	gone(t, current.control())
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+"/branches", strings.NewReader(`{"hold":true}`))
@@ -172,21 +184,21 @@ func TestBranches(t *testing.T) {
 	}
 	held.attach(t, srv).Client().Get(t, "/auth/v1/health").WantStatus(t, 200)
 	leave()
-	gone(t, held.URL)
+	gone(t, held.control())
 }
 
 // TestBranchesEndWithTheServer: those that nobody has ended do, and so does the
 // answer that holds one.
 func TestBranchesEndWithTheServer(t *testing.T) {
 	t.Parallel()
-	var urls []string
+	var made []*suparusttest.Client
 	t.Run("server", func(t *testing.T) {
 		srv := suparusttest.Start(t, suparusttest.WithoutProject())
 		c := srv.Control(t)
 		for range 2 {
 			var b branch
 			c.Post(t, "/branches", `{"lease":"1h"}`).WantStatus(t, http.StatusCreated).JSON(t, &b)
-			urls = append(urls, b.URL)
+			made = append(made, b.control())
 		}
 		req, err := http.NewRequest(http.MethodPost, c.URL+"/branches", strings.NewReader(`{"hold":true}`))
 		if err != nil {
@@ -202,12 +214,11 @@ func TestBranchesEndWithTheServer(t *testing.T) {
 		if err != nil || json.Unmarshal(line, &held) != nil {
 			t.Fatalf("%s %v", line, err)
 		}
-		urls = append(urls, held.URL)
+		made = append(made, held.control())
 	})
-	for _, url := range urls {
-		if res, err := http.Get(url + "/auth/v1/health"); err == nil {
-			res.Body.Close()
-			t.Errorf("%s still answers", url)
+	for _, c := range made {
+		if answers(t.Context(), c) {
+			t.Errorf("%s still answers", c.URL)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package suparusttest_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -43,7 +43,10 @@ type child struct {
 type childOptions struct {
 	args []string
 	attr *syscall.SysProcAttr
-	dir  string // its home, temporary directory and cache; must be the child user's
+	dir  string // its home and temporary directory; must be the child user's
+	// cache is "" for this process's own, whose templates spare a child the making
+	// of one; a child that is another user needs one of theirs.
+	cache string
 }
 
 // syncBuffer is a child's output.
@@ -78,8 +81,9 @@ func startChild(tb testing.TB, what string, o childOptions) *child {
 	}
 	c := &child{cmd: exec.Command(self, append([]string{"-test.run=^TestChild$"}, o.args...)...), log: &syncBuffer{}}
 	c.cmd.Dir = "/"
+	cache := cmp.Or(o.cache, os.Getenv("SUPARUST_CACHE_DIR"), pg.DefaultCacheDir())
 	c.cmd.Env = []string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + filepath.Join(o.dir, "tmp"),
-		"SUPARUST_PG_BIN=" + bin.BinDir, "SUPARUST_CACHE_DIR=" + filepath.Join(o.dir, "cache"), "GOCOVERDIR=" + o.dir}
+		"SUPARUST_PG_BIN=" + bin.BinDir, "SUPARUST_CACHE_DIR=" + cache, "GOCOVERDIR=" + o.dir}
 	c.cmd.SysProcAttr = o.attr
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	r, w, err := os.Pipe()
@@ -364,6 +368,3 @@ func keeps(t *testing.T, what, flag string) {
 	}
 	eventually(t, patience, left.check)
 }
-
-// patience is how long what a dead process leaves may take to go.
-const patience = 30 * time.Second

@@ -40,7 +40,6 @@ type way struct {
 // TestWaysOfDying ends a test process in every way there is and counts what is
 // left of its servers and of the databases that were made ready.
 func TestWaysOfDying(t *testing.T) {
-	t.Parallel()
 	ways := []way{
 		{name: "pass", passes: true},
 		{name: "without Main", passes: true},
@@ -53,24 +52,34 @@ func TestWaysOfDying(t *testing.T) {
 		{name: "SIGTERM", signal: syscall.SIGTERM},
 		{name: "SIGKILL", signal: syscall.SIGKILL},
 	}
+	// takes its time, which is long enough for a busy machine to have the servers
+	// up before: it begins before the parallel tests, and is looked at among them
+	timeout := way{name: "timeout", args: []string{"-test.timeout=12s"}}
+	ended := map[string]func(t *testing.T){}
+	caches := map[string]string{}
+	for user, attr := range users() {
+		if attr != nil {
+			caches[user] = homeFor(t, attr)
+		}
+		ended[user] = timeout.try(t, attr, homeFor(t, attr), caches[user])
+	}
+	t.Parallel()
 	for user, attr := range users() {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
-			// takes its time, which is long enough for a busy machine to have the servers up before
-			timeout := way{name: "timeout", args: []string{"-test.timeout=12s"}}.try(t, attr, homeFor(t, attr))
-			home := homeFor(t, attr) // shared, so that the template is built once
+			home := homeFor(t, attr)
 			for _, w := range ways {
-				t.Run(w.name, func(t *testing.T) { w.try(t, attr, home)(t) })
+				t.Run(w.name, func(t *testing.T) { w.try(t, attr, home, caches[user])(t) })
 			}
-			t.Run("timeout", timeout)
+			t.Run(timeout.name, ended[user])
 		})
 	}
 }
 
 // try starts a child, has it end, and returns what checks the end.
-func (w way) try(t *testing.T, attr *syscall.SysProcAttr, home string) (ended func(t *testing.T)) {
+func (w way) try(t *testing.T, attr *syscall.SysProcAttr, home, cache string) (ended func(t *testing.T)) {
 	t.Helper()
-	c := startChild(t, w.name, childOptions{args: w.args, attr: attr, dir: home})
+	c := startChild(t, w.name, childOptions{args: w.args, attr: attr, dir: home, cache: cache})
 	left := inspect(t, c.report(t))
 	c.proceed(t)
 	if w.signal != nil {

@@ -2,6 +2,7 @@ package suparusttest_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -38,6 +39,8 @@ var examples = map[string]func(){
 
 // TestExamples runs the examples as the tests they stand for, and misses none.
 func TestExamples(outer *testing.T) {
+	outer.Parallel()
+	shortBenchmarks(outer)
 	for name, example := range examples {
 		outer.Run(name, func(inner *testing.T) {
 			if strings.HasSuffix(name, "Cron") {
@@ -62,6 +65,16 @@ func TestExamples(outer *testing.T) {
 				outer.Errorf("%s: Example%s is run by nobody", file, m[1])
 			}
 		}
+	}
+}
+
+// shortBenchmarks has the benchmarks of examples end at once.
+func shortBenchmarks(outer *testing.T) {
+	const rounds = "test.benchtime"
+	asked := flag.Lookup(rounds).Value.String()
+	outer.Cleanup(func() { _ = flag.Set(rounds, asked) }) // it was set before
+	if err := flag.Set(rounds, "10x"); err != nil {
+		outer.Error(err)
 	}
 }
 

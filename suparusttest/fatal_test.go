@@ -86,6 +86,9 @@ func publicTempDir(tb testing.TB) string {
 	return dir
 }
 
+// patience is how long what has ended may take to go.
+const patience = 30 * time.Second
+
 // eventually waits for a condition and fails with its last reason.
 func eventually(tb testing.TB, limit time.Duration, condition func() error) {
 	tb.Helper()

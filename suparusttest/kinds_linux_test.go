@@ -2,6 +2,7 @@ package suparusttest_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -129,6 +130,9 @@ func FuzzStart(f *testing.F) {
 	f.Add("a word")
 	f.Add(`"'\`)
 	f.Fuzz(func(t *testing.T, word string) {
+		if os.Getenv(childEnv) == "fuzz" {
+			eventually(t, patience, func() error { return fuzzing("began") })
+		}
 		res := c.Post(t, "/rest/v1/words", map[string]string{"word": word})
 		if res.Status != http.StatusCreated && res.Status != http.StatusBadRequest { // a zero byte is no text
 			t.Errorf("%q: %d %s", word, res.Status, res.Body)
@@ -136,7 +140,16 @@ func FuzzStart(f *testing.F) {
 	})
 }
 
-// note leaves a file in the directory for temporary files of a child.
+// fuzzing tells that the process that leads and its two workers have said so.
+func fuzzing(what string) error {
+	files, err := filepath.Glob(filepath.Join(os.Getenv("HOME"), "fuzz-"+what+"-*"))
+	if err == nil && len(files) < 3 {
+		err = fmt.Errorf("%d processes have %s", len(files), what)
+	}
+	return err
+}
+
+// note leaves a file in the home of a child.
 func note(tb testing.TB, what string) {
 	tb.Helper()
 	file, err := os.CreateTemp(os.Getenv("HOME"), "fuzz-"+what+"-")
@@ -153,10 +166,10 @@ func note(tb testing.TB, what string) {
 func TestFuzzTargets(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("fuzzes for two seconds")
+		t.Skip("fuzzes for a second")
 	}
 	home := homeFor(t, nil)
-	c := startChild(t, "fuzz", childOptions{dir: home, args: []string{"-test.fuzz=^FuzzStart$", "-test.fuzztime=2s", "-test.parallel=2", "-test.fuzzcachedir=" + filepath.Join(home, "fuzz")}})
+	c := startChild(t, "fuzz", childOptions{dir: home, args: []string{"-test.fuzz=^FuzzStart$", "-test.fuzztime=300x", "-test.parallel=2", "-test.fuzzcachedir=" + filepath.Join(home, "fuzz")}})
 	if err := c.cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, c.log)
 	}

@@ -258,10 +258,10 @@ func snapshotsOf(t *testing.T, srv *suparusttest.Server) {
 }
 
 func branchOf(t *testing.T, srv *suparusttest.Server) {
-	var url string
+	var api *suparusttest.Client
 	t.Run("lives", func(t *testing.T) {
 		branch := srv.Branch(t, suparusttest.WithSQL("create table theirs as select 1 as n"))
-		url = branch.URL
+		api = branch.Control(t)
 		want(t, "what it begins with", rows(t, branch.ServiceClient(), "/rest/v1/notes?id=eq.3&select=id"), `[{"id":3}]`)
 		branch.Exec(t, "delete from notes")
 		branch.Clock.Advance(time.Hour)
@@ -271,7 +271,7 @@ func branchOf(t *testing.T, srv *suparusttest.Server) {
 		branch.Reset(t)
 		want(t, "what it goes back to", rows(t, branch.ServiceClient(), "/rest/v1/theirs"), `[{"n":1}]`)
 	})
-	gone(t, url)
+	gone(t, api)
 	want(t, "mails here", len(srv.Mail.All()), 0)
 	want(t, "rows here", rows(t, srv.ServiceClient(), "/rest/v1/notes?id=eq.3&select=id"), `[{"id":3}]`)
 }

@@ -3,7 +3,10 @@ package suparusttest_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -204,20 +207,21 @@ func TestStartInSubtest(t *testing.T) {
 	t.Parallel()
 	outer := suparusttest.Start(t, suparusttest.WithSQL("create table t (i int)"))
 	var inner []*suparusttest.Server
+	var apis []*suparusttest.Client
+	var dirs []string
 	for _, name := range []string{"one", "two"} {
 		t.Run(name, func(t *testing.T) {
 			srv := suparusttest.Start(t)
 			srv.Client().Get(t, "/auth/v1/health").WantStatus(t, http.StatusOK)
-			inner = append(inner, srv)
+			inner, apis, dirs = append(inner, srv), append(apis, srv.Control(t)), append(dirs, srv.ClusterDir())
 		})
 	}
-	for _, s := range inner {
-		if res, err := http.Get(s.URL + "/auth/v1/health"); err == nil {
-			res.Body.Close()
+	for i, s := range inner {
+		if answers(t.Context(), apis[i]) {
 			t.Errorf("%s answers after its subtest", s.URL)
 		}
-		if reachable(t.Context(), s.DatabaseURL) {
-			t.Errorf("the database of %s lives after its subtest", s.URL)
+		if _, err := os.Lstat(dirs[i]); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the database of %s is there after its subtest: %v", s.URL, err)
 		}
 	}
 	want(t, "the outer server", rows(t, outer.Client(), "/rest/v1/t"), "[]")
@@ -230,18 +234,4 @@ func reachable(ctx context.Context, url string) bool {
 	}
 	defer pool.Close()
 	return pool.Ping(ctx) == nil
-}
-
-func TestStartInBenchmark(t *testing.T) {
-	requests := 0
-	result := testing.Benchmark(func(b *testing.B) {
-		srv := suparusttest.Start(b)
-		for b.Loop() {
-			srv.Client().Get(b, "/auth/v1/health").WantStatus(b, http.StatusOK)
-			requests++
-		}
-	})
-	if result.N == 0 || requests < result.N {
-		t.Errorf("a benchmark made %d requests in %d rounds", requests, result.N)
-	}
 }

@@ -1,8 +1,11 @@
 package suparusttest_test
 
 import (
+	"flag"
 	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/suparust/suparust/suparusttest"
@@ -12,6 +15,7 @@ import (
 const childEnv = "SUPARUST_FIXTURE_CHILD"
 
 func TestMain(m *testing.M) {
+	sideBySide()
 	switch os.Getenv(childEnv) {
 	case "without Main":
 		os.Exit(m.Run())
@@ -23,6 +27,21 @@ func TestMain(m *testing.M) {
 		opts = append(opts, suparusttest.WithSQL("create table everywhere (i int)"), suparusttest.WithFixedCode("123123"))
 	}
 	os.Exit(suparusttest.Main(m, opts...))
+}
+
+// sideBySide has more tests run at once than there are processors, unless the
+// command says how many: they wait for other processes most of the time.
+func sideBySide() {
+	flag.Parse()
+	const most = "test.parallel"
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == most })
+	if asked {
+		return
+	}
+	if err := flag.Set(most, strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 }
 
 const notes = `
