@@ -96,7 +96,7 @@ func (s *Server) withControl(next http.Handler) http.Handler {
 	s.branches, s.snapshots = newBranches(s), &snapshots{s: s}
 	s.control = control.New(control.Config{
 		Token: s.cfg.ControlToken, Anywhere: s.cfg.controlAnywhere(), Clock: s.clock, Mail: s.cfg.Mailbox, Faults: &s.faults, HTTP: s.outgoing, Recent: &s.recent, DatabaseLog: s.databaseLog,
-		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.auth.OpenSession(),
+		Instance: s.instance, ResetAuth: s.ResetAuth, Session: s.controlSession,
 		Disconnect: func(ctx context.Context) (int, error) {
 			n, err := s.Disconnect(ctx)
 			return n, asControl(err)
@@ -188,6 +188,22 @@ func (s *Server) databaseLog(lines int) (string, error) {
 		return "", control.Refusal{Message: "the database is not the server's own, and neither is its log"}
 	}
 	return s.Cluster().LogTail(lines), nil
+}
+
+// controlSession opens a session of a user for the control API.
+func (s *Server) controlSession(r *http.Request, u control.SessionUser) (any, error) {
+	session, err := s.auth.OpenSession(r, u.ID, u.Email, u.Phone)
+	var problem *auth.Error
+	if !errors.As(err, &problem) {
+		return session, err
+	}
+	switch problem.Status {
+	case http.StatusNotFound:
+		return nil, control.NotFound{Message: fmt.Sprintf("there is no user %s: sign them up, or make them with POST /auth/v1/admin/users", u.ID+u.Email+u.Phone)}
+	case http.StatusBadRequest:
+		return nil, control.Refusal{Message: problem.Message}
+	}
+	return nil, err
 }
 
 // HTTPAnswer is what requests of the server to others are answered with, and

@@ -102,7 +102,7 @@ func (s *Server) controlCron(ctx context.Context, name string) (any, error) {
 	run, err := s.RunCron(ctx, name)
 	var none *pgcron.NoJobError
 	if errors.As(err, &none) || errors.Is(err, pgcron.ErrNoJobs) || errors.Is(err, errNoCron) {
-		return nil, control.Refusal{Message: err.Error()}
+		return nil, control.NotFound{Message: err.Error()}
 	}
 	return run, err
 }

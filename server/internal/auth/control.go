@@ -25,40 +25,31 @@ func (h *Handler) Reset(ctx context.Context) error {
 	})
 }
 
-// OpenSession answers with the tokens of a new session of the user that the
-// body names by id, email or phone. It takes no password and sends no mail.
-func (h *Handler) OpenSession() http.Handler { return h.answer(h.openSession) }
-
-func (h *Handler) openSession(w http.ResponseWriter, r *http.Request) error {
-	var p struct {
-		ID    string `json:"user_id"`
-		Email string `json:"email"`
-		Phone string `json:"phone"`
-	}
-	if err := readJSON(w, r, &p); err != nil {
-		return err
-	}
+// OpenSession opens a session of the user with an id or, where that is "", with
+// an email or a phone number. It takes no password and sends no mail. r is the
+// request that asks for it, whose address and program the session has.
+func (h *Handler) OpenSession(r *http.Request, id, email, phone string) (*TokenResponse, error) {
 	var u *User
 	err := h.withConn(r.Context(), func(q querier) (err error) {
 		switch aud := h.cfg.Audience; {
-		case p.ID != "":
-			if id, ok := parseID(p.ID); ok {
+		case id != "":
+			if id, ok := parseID(id); ok {
 				u, err = h.userByID(r.Context(), q, id)
 			}
-		case p.Email != "":
-			u, err = h.userByEmail(r.Context(), q, strings.TrimSpace(p.Email), aud)
-		case p.Phone != "":
-			u, err = h.userByPhone(r.Context(), q, phoneDigits(p.Phone), aud)
+		case email != "":
+			u, err = h.userByEmail(r.Context(), q, strings.TrimSpace(email), aud)
+		case phone != "":
+			u, err = h.userByPhone(r.Context(), q, phoneDigits(phone), aud)
 		}
 		return err
 	})
 	switch {
 	case err != nil:
-		return internal("Database error finding user", err)
+		return nil, internal("Database error finding user", err)
 	case u == nil:
-		return notFound(codeUserNotFound, "User not found")
+		return nil, notFound(codeUserNotFound, "User not found")
 	case u.banned(h.now()):
-		return badRequest(codeUserBanned, "User is banned")
+		return nil, badRequest(codeUserBanned, "User is banned")
 	}
 	var res *TokenResponse
 	err = h.inTx(r, func(tx *work) (err error) {
@@ -66,8 +57,5 @@ func (h *Handler) openSession(w http.ResponseWriter, r *http.Request) error {
 		res, err = tx.signIn(u.ID, methodPassword)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return writeToken(w, res)
+	return res, err
 }

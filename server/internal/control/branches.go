@@ -50,6 +50,11 @@ type Refusal struct{ Message string }
 
 func (r Refusal) Error() string { return r.Message }
 
+// NotFound says that there is nothing of a name.
+type NotFound struct{ Message string }
+
+func (n NotFound) Error() string { return n.Message }
+
 // Bounds of a lease.
 const (
 	defaultLease = 10 * time.Minute
@@ -64,13 +69,13 @@ type branchBody struct {
 	SQLClock bool   `json:"sql_clock"`
 }
 
-func (b *branchBody) lease() (time.Duration, error) {
-	if b.Lease == "" {
+func parseLease(text string) (time.Duration, error) {
+	if text == "" {
 		return defaultLease, nil
 	}
-	d, err := time.ParseDuration(b.Lease)
+	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 || d > maxLease {
-		return 0, fault{fmt.Sprintf("%q is no lease: it is a duration such as 10m, at most %s", b.Lease, maxLease)}
+		return 0, fault{fmt.Sprintf("%q is no lease: it is a duration such as 10m, at most %s", text, maxLease)}
 	}
 	return d, nil
 }
@@ -81,7 +86,7 @@ func (h *Handler) createBranch(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &b, `{"from": "project", "lease": "10m"}`); err != nil {
 		return err
 	}
-	lease, err := b.lease()
+	lease, err := parseLease(b.Lease)
 	switch {
 	case err != nil:
 		return err
@@ -155,11 +160,13 @@ func (h *Handler) listBranches(w http.ResponseWriter, _ *http.Request) error {
 
 // renewBranch is POST /branches/{id}/renew.
 func (h *Handler) renewBranch(w http.ResponseWriter, r *http.Request) error {
-	var b branchBody
+	var b struct {
+		Lease string `json:"lease"`
+	}
 	if err := readBody(w, r, &b, `{"lease": "10m"}`); err != nil {
 		return err
 	}
-	lease, err := b.lease()
+	lease, err := parseLease(b.Lease)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,12 +67,13 @@ type Config struct {
 	ResetAuth func(ctx context.Context) error
 	Branches  Branches
 	Snapshots Snapshots
-	// RunCron runs a job of pg_cron and returns what is answered of it; a
-	// Refusal says that there is none.
+	// RunCron runs a job of pg_cron and returns what is answered of it; NotFound
+	// says that there is none.
 	RunCron func(ctx context.Context, name string) (any, error)
-	// Session answers with the tokens of a new session, for the user that the
-	// body names.
-	Session http.Handler
+	// Session opens a session and returns what is answered of it. r is the request
+	// that asks. NotFound says that there is no such user, a Refusal that they may
+	// have none.
+	Session func(r *http.Request, user SessionUser) (any, error)
 }
 
 // Handler serves the control API below its prefix.
@@ -126,7 +126,7 @@ func (h *Handler) routes() []route {
 		{"GET", "/database/log", own(h.databaseLog)},
 		{"POST", "/database/disconnect", own(h.disconnect)},
 		{"POST", "/auth/reset", own(h.resetAuth)},
-		{"POST", "/auth/session", h.cfg.Session},
+		{"POST", "/auth/session", own(h.openSession)},
 		{"POST", "/cron/{name}/run", own(h.runCron)},
 		{"GET", "/snapshots", own(h.listSnapshots)},
 		{"DELETE", "/snapshots/{name}", own(h.deleteSnapshot)},
@@ -205,8 +205,6 @@ func (h *Handler) authorized(next http.Handler) http.Handler {
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.inner.ServeHTTP(w, r) }
 
-const maxBody = 64 << 10
-
 // fault is a request that cannot be carried out as it stands.
 type fault struct{ message string }
 
@@ -215,29 +213,18 @@ func (f fault) Error() string { return f.message }
 func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	status := http.StatusInternalServerError
 	var f fault
-	if errors.As(err, &f) {
+	var none NotFound
+	switch {
+	case errors.As(err, &f):
 		status = http.StatusBadRequest
+	case errors.As(err, &none):
+		status = http.StatusNotFound
 	}
 	writeProblem(w, status, err.Error())
 }
 
 func writeProblem(w http.ResponseWriter, status int, message string) {
 	_ = httpx.WriteJSON(w, status, map[string]any{"code": status, "message": message}) // plain values always encode
-}
-
-// readBody reads a JSON body; example shows what it has to be.
-func readBody(w http.ResponseWriter, r *http.Request, into any, example string) error {
-	body, err := httpx.ReadBody(w, r, maxBody)
-	if err != nil {
-		return err
-	}
-	if len(body) == 0 {
-		body = []byte("{}")
-	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return fault{"the body is not what it has to be: " + example}
-	}
-	return nil
 }
 
 // instance is GET /.
@@ -256,13 +243,4 @@ func (h *Handler) disconnect(w http.ResponseWriter, r *http.Request) error {
 		return refused(err)
 	}
 	return httpx.WriteJSON(w, http.StatusOK, map[string]int{"connections": n})
-}
-
-// resetAuth is POST /auth/reset.
-func (h *Handler) resetAuth(w http.ResponseWriter, r *http.Request) error {
-	if err := h.cfg.ResetAuth(r.Context()); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

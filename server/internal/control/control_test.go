@@ -21,7 +21,7 @@ func (clock) Set(time.Time) error         { return nil }
 // with the key and by a name that it made lead to loopback.
 func TestFromHere(t *testing.T) {
 	t.Parallel()
-	h := control.New(control.Config{Token: "the token of it", Clock: clock{}, Session: http.NotFoundHandler()})
+	h := control.New(control.Config{Token: "the token of it", Clock: clock{}})
 	for _, c := range []struct {
 		host, origin string
 		want         int
@@ -58,7 +58,7 @@ func TestFromHere(t *testing.T) {
 // pages of the web; a branch, which is on loopback, is for this machine.
 func TestAnywhere(t *testing.T) {
 	t.Parallel()
-	h := control.New(control.Config{Token: "the token of it", Anywhere: true, Clock: clock{}, Session: http.NotFoundHandler()})
+	h := control.New(control.Config{Token: "the token of it", Anywhere: true, Clock: clock{}})
 	for _, c := range []struct {
 		method, path, host, origin, token string
 		want                              int
@@ -86,7 +86,7 @@ func TestAnywhere(t *testing.T) {
 // TestClose: who waits for what does not come is told when the server ends.
 func TestClose(t *testing.T) {
 	t.Parallel()
-	h := control.New(control.Config{Token: "the token of it", Mail: mail.NewBox(0), HTTP: control.NewOutgoing(nil), Session: http.NotFoundHandler()})
+	h := control.New(control.Config{Token: "the token of it", Mail: mail.NewBox(0), HTTP: control.NewOutgoing(nil)})
 	for path, want := range map[string]string{"/mail?wait=1m": `{"messages":[]}`, "/http/requests?wait=1m": `{"requests":[]}`} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 		r.Host = "localhost"

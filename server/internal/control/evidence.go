@@ -38,7 +38,7 @@ func (q *Recent) Note(r gateway.Record) {
 func (q *Recent) List() []gateway.Record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	list := slices.Concat([]gateway.Record{}, q.ring[q.next:], q.ring[:q.next])
+	list := append(append([]gateway.Record{}, q.ring[q.next:]...), q.ring[:q.next]...)
 	slices.Reverse(list)
 	return list
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -23,7 +22,7 @@ func TestDescribed(t *testing.T) {
 			described = append(described, strings.ToUpper(method)+" "+path)
 		}
 	}
-	h := New(Config{Session: http.NotFoundHandler()})
+	h := New(Config{})
 	for _, r := range h.routes() {
 		served = append(served, r.method+" "+strings.TrimSuffix(r.path, "{$}"))
 	}
