@@ -43,7 +43,7 @@ func TestExamples(outer *testing.T) {
 	shortBenchmarks(outer)
 	for name, example := range examples {
 		outer.Run(name, func(inner *testing.T) {
-			if strings.HasSuffix(name, "Cron") {
+			if strings.HasSuffix(strings.ToLower(name), "cron") {
 				needsCron(inner)
 			}
 			t = inner

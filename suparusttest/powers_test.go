@@ -23,8 +23,8 @@ type power struct {
 // its beginning.
 var powers = []power{
 	{"users", usersOf}, {"SQL as a user", rolesOf}, {"fixtures", fixturesOf}, {"mail and text messages", messagesOf}, {"the clock", clockOf},
-	{"jobs", jobsOf},
-	{"requests to others", othersOf}, {"jobs of pg_cron", cronOf},
+	{"jobs of pg_cron", jobsOf},
+	{"requests to others", othersOf}, {"requests of SQL to others", pgNetOf},
 	{"faults", faultsOf}, {"connections that end", disconnectOf}, {"snapshots", snapshotsOf}, {"a branch", branchOf}, {"reset", resetOf}, {"no users", resetAuthOf},
 }
 
@@ -190,17 +190,32 @@ func othersOf(t *testing.T, srv *suparusttest.Server) {
 	want(t, "forgotten", len(srv.HTTPRequests(t, "")), 0)
 }
 
-func cronOf(t *testing.T, srv *suparusttest.Server) {
-	srv.Exec(t, "create extension pg_cron")
-	srv.Exec(t, "select cron.schedule('hourly', '0 * * * *', 'insert into notes (id) values (100 + (select count(*) from notes))')")
-	run := srv.RunCron(t, "hourly")
-	want(t, "what it has come to", run.Status, "succeeded")
-	before := rows(t, srv.ServiceClient(), "/rest/v1/notes?select=id&id=gte.100")
-	srv.Clock.Advance(time.Hour)
-	if after := rows(t, srv.ServiceClient(), "/rest/v1/notes?select=id&id=gte.100"); after == before {
-		t.Errorf("an hour later there is %s", after)
+// pgNetOf answers what SQL asks with pg_net, which the server sends once the
+// transaction is committed.
+func pgNetOf(t *testing.T, srv *suparusttest.Server) {
+	srv.Exec(t, `create table parcels (id int primary key);
+		create function tell() returns trigger language plpgsql as $$ begin
+			perform net.http_post('https://shop.example.com/parcels', to_jsonb(new), headers => '{"X-From": "a trigger"}');
+			return new;
+		end $$;
+		create trigger tell after insert on parcels for each row execute function tell()`)
+	srv.AnswerHTTP(t, suparusttest.HTTPAnswer{Method: "POST", URL: "https://shop.example.com/*", Status: http.StatusAccepted, Header: map[string]string{"X-Shop": "open"},
+		Body: map[string]any{"paid": true}})
+	srv.ServiceClient().Post(t, "/rest/v1/parcels", `{"id":7}`).WantStatus(t, http.StatusCreated)
+	asked := srv.WaitHTTP(t, "https://shop.example.com/parcels")
+	var parcel struct{ ID int }
+	if err := asked.JSON(&parcel); err != nil || parcel.ID != 7 || asked.Method != "POST" || !asked.Answered || asked.Header.Get("X-From") != "a trigger" {
+		t.Errorf("%+v, %v", asked, err)
 	}
-	srv.Clock.Set(time.Now())
+	eventually(t, patience, func() error { // the answer is written down soon after
+		if n := column(t, srv, "select count(*) from net._http_response"); n != "1" {
+			return fmt.Errorf("%s responses are written down", n)
+		}
+		return nil
+	})
+	want(t, "what SQL is told", column(t, srv, "select concat_ws(' ', status_code, content::jsonb ->> 'paid', (select value from jsonb_each_text(headers) where lower(key) = 'x-shop')) from net._http_response"), "202 true open")
+	srv.ClearHTTP(t)
+	srv.Exec(t, "drop table parcels")
 }
 
 func faultsOf(t *testing.T, srv *suparusttest.Server) {
