@@ -3,6 +3,7 @@ package suparusttest_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/suparust/suparust/fixtures"
 	"github.com/suparust/suparust/server"
@@ -33,6 +34,54 @@ func ExampleServer_SignIn() {
 	srv.Client().Post(t, "/auth/v1/signup", `{"email":"ann@example.com","password":"long enough"}`).WantStatus(t, http.StatusOK)
 	ann := srv.SignIn(t, "ann@example.com", "long enough")
 	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusOK)
+}
+
+func ExampleServer_CreateUser_options() {
+	srv := suparusttest.Start(t, suparusttest.WithSQL("create role editor; grant editor to authenticator"))
+	srv.CreateUser(t, "eve@example.com",
+		suparusttest.UserRole("editor"), // else authenticated
+		suparusttest.UserPassword("one of her own"),
+		suparusttest.UserPhone("15550100"),
+		suparusttest.UserMetadata(map[string]any{"name": "Eve"}),
+	)
+	eve := srv.SignIn(t, "eve@example.com", "one of her own")
+	var user struct{ Role, Phone string }
+	srv.ClientAs(eve).Get(t, "/auth/v1/user").WantStatus(t, http.StatusOK).JSON(t, &user)
+	if user.Role != "editor" || user.Phone != "15550100" {
+		t.Errorf("%+v", user)
+	}
+
+	srv.CreateUser(t, "new@example.com", suparusttest.UserUnconfirmed())
+	srv.CreateUser(t, "bad@example.com", suparusttest.UserBanned(24*time.Hour))
+	for _, email := range []string{"new@example.com", "bad@example.com"} {
+		body := map[string]string{"email": email, "password": suparusttest.Password}
+		srv.Client().Post(t, "/auth/v1/token?grant_type=password", body).WantStatus(t, http.StatusBadRequest)
+	}
+}
+
+func ExampleServer_TOTP() {
+	srv := suparusttest.Start(t)
+	ann := srv.CreateUser(t, "ann@example.com", suparusttest.UserTOTP())
+	api, factor := srv.ClientAs(ann), "/auth/v1/factors/"+ann.FactorID
+	var challenge struct{ ID string }
+	api.Post(t, factor+"/challenge", `{}`).WantStatus(t, http.StatusOK).JSON(t, &challenge)
+	typed := map[string]string{"challenge_id": challenge.ID, "code": srv.TOTP(t, ann)}
+	api.Post(t, factor+"/verify", typed).WantStatus(t, http.StatusOK)
+}
+
+func ExampleServer_Token() {
+	srv := suparusttest.Start(t)
+	ann := srv.CreateUser(t, "ann@example.com")
+	token := srv.Token(t, map[string]any{"sub": ann.ID, "exp": srv.Clock.Now().Add(-time.Minute).Unix()}) // for a client of your own
+	late := srv.ClientAs(&suparusttest.User{AccessToken: token})
+	late.Get(t, "/rest/v1/").WantStatus(t, http.StatusUnauthorized)
+}
+
+func ExampleServer_OAuthIDToken() {
+	srv := suparusttest.Start(t, suparusttest.WithOAuth("google"))
+	token := srv.OAuthIDToken(t, "google", suparusttest.OAuthUser{Email: "ann@example.com", Name: "Ann"}, "")
+	// what an app does that has it from Google's own button
+	srv.Client().Post(t, "/auth/v1/token?grant_type=id_token", map[string]string{"provider": "google", "id_token": token}).WantStatus(t, http.StatusOK)
 }
 
 func ExampleServer_CreateSession() {

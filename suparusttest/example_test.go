@@ -2,14 +2,10 @@ package suparusttest_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -19,64 +15,6 @@ import (
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/suparusttest"
 )
-
-var t *testing.T // of the test function that an example stands for
-
-// examples are the functions below and beside, by their names.
-var examples = map[string]func(){
-	"AsRole": ExampleAsRole, "Attach": ExampleAttach, "AttachEnv": ExampleAttachEnv, "Client": ExampleClient, "Main": ExampleMain,
-	"Mailbox_Wait": ExampleMailbox_Wait, "Mailbox_Wait_sms": ExampleMailbox_Wait_sms,
-	"Server_AnswerHTTP": ExampleServer_AnswerHTTP, "Server_Branch": ExampleServer_Branch, "Server_ClientWithClaims": ExampleServer_ClientWithClaims,
-	"Server_clock": ExampleServer_clock, "Server_clock_cron": ExampleServer_clock_cron, "Server_RunCron": ExampleServer_RunCron, "Server_Control": ExampleServer_Control, "Server_CreateSession": ExampleServer_CreateSession,
-	"Server_CreateUser": ExampleServer_CreateUser, "Server_Disconnect": ExampleServer_Disconnect, "Server_Environ": ExampleServer_Environ,
-	"Server_Fault": ExampleServer_Fault, "Server_Load": ExampleServer_Load, "Server_NextOAuthUser": ExampleServer_NextOAuthUser,
-	"Server_Pool": ExampleServer_Pool, "Server_Reset": ExampleServer_Reset, "Server_SignIn": ExampleServer_SignIn, "Server_Snapshot": ExampleServer_Snapshot,
-	"Start": ExampleStart, "Start_benchmark": ExampleStart_benchmark, "WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
-	"WithFixedCode": ExampleWithFixedCode, "WithFixtures": ExampleWithFixtures, "WithFixtures_brought": ExampleWithFixtures_brought,
-	"WithHTTP": ExampleWithHTTP, "WithHTTP_sql": ExampleWithHTTP_sql, "WithMigrations": ExampleWithMigrations, "WithSharedCluster": ExampleWithSharedCluster,
-	"WithSnapshot": ExampleWithSnapshot, "WithSQLClock": ExampleWithSQLClock,
-}
-
-// TestExamples runs the examples as the tests they stand for, and misses none.
-func TestExamples(outer *testing.T) {
-	outer.Parallel()
-	shortBenchmarks(outer)
-	for name, example := range examples {
-		outer.Run(name, func(inner *testing.T) {
-			if strings.HasSuffix(strings.ToLower(name), "cron") {
-				needsCron(inner)
-			}
-			t = inner
-			example()
-		})
-	}
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		outer.Fatal(err)
-	}
-	function := regexp.MustCompile(`(?m)^func Example(\w+)\(`)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			outer.Fatal(err)
-		}
-		for _, m := range function.FindAllStringSubmatch(string(text), -1) {
-			if examples[m[1]] == nil {
-				outer.Errorf("%s: Example%s is run by nobody", file, m[1])
-			}
-		}
-	}
-}
-
-// shortBenchmarks has the benchmarks of examples end at once.
-func shortBenchmarks(outer *testing.T) {
-	const rounds = "test.benchtime"
-	asked := flag.Lookup(rounds).Value.String()
-	outer.Cleanup(func() { _ = flag.Set(rounds, asked) }) // it was set before
-	if err := flag.Set(rounds, "10x"); err != nil {
-		outer.Error(err)
-	}
-}
 
 func ExampleStart() {
 	srv := suparusttest.Start(t, suparusttest.WithSQL(`
