@@ -29,20 +29,21 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 		return nil, err
 	}
 	defer done()
-	var dir, part, database string
+	var folder *newFolder
+	var database string
 	if name != "" {
-		if dir, part, err = s.cfg.newFolder(name); err != nil {
+		if folder, err = s.cfg.newFolder(name); err != nil {
 			return nil, err
 		}
-		database = filepath.Join(part, snapshotDatabase)
+		database = filepath.Join(folder.part, snapshotDatabase)
 	}
 	n := &Snapshot{of: s, schema: s.rest.KnownSchema()}
 	defer func() {
 		if err == nil {
 			return
 		}
-		if part != "" {
-			err = errors.Join(err, os.RemoveAll(part))
+		if folder != nil {
+			err = errors.Join(err, folder.abandon())
 		} else if n.pg != nil {
 			err = errors.Join(err, n.Remove())
 		}
@@ -60,8 +61,8 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 		return nil, fmt.Errorf("save the snapshot: %w", err)
 	}
 	if s.disk != nil {
-		n.files = s.filesOf(n, part)
-		if n.Files, n.FileBytes, err = s.disk.LinkTo(ctx, n.files, part != ""); err != nil {
+		n.files = s.filesOf(n, folder)
+		if n.Files, n.FileBytes, err = s.disk.LinkTo(ctx, n.files, folder != nil); err != nil {
 			return nil, fmt.Errorf("save the files of the snapshot: %w", err)
 		}
 	} else {
@@ -70,8 +71,8 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 	if err := n.describe(&s.cfg, name); err != nil {
 		return nil, err
 	}
-	if part != "" {
-		return n, n.seal(part, dir)
+	if folder != nil {
+		return n, n.seal(folder)
 	}
 	return n, nil
 }
@@ -79,10 +80,10 @@ func (s *Server) Snapshot(ctx context.Context, name string) (_ *Snapshot, err er
 // filesOf is where the files of a snapshot go: in its folder, beside the files
 // of the database, or, where those are in memory and Storage is not, where the
 // next start of a store removes what is left.
-func (s *Server) filesOf(n *Snapshot, part string) string {
+func (s *Server) filesOf(n *Snapshot, folder *newFolder) string {
 	switch {
-	case part != "":
-		return filepath.Join(part, snapshotFiles)
+	case folder != nil:
+		return filepath.Join(folder.part, snapshotFiles)
 	case s.cfg.Storage.Root == "":
 		return filepath.Join(n.pg.Dir(), snapshotFiles)
 	}

@@ -11,41 +11,60 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
-// The folder of a snapshot is made under another name, and gets its own when
-// all of it is on the disk. Where there is an older one of that name, the two
+// The folder of a snapshot is made under another name, with a lock that its
+// process holds, and gets its own when all of it is on the disk. Where there is an older one of that name, the two
 // folders change their names in one step. Where the file system cannot do that,
 // the older one is set aside for a moment; whoever then finds no snapshot of
 // the name, now or after a crash, brings it back.
 
+// newFolder is the folder of a snapshot that is being made.
+type newFolder struct {
+	dir  string // where it will be
+	part string // where it is
+	lock *flock.Flock
+}
+
 // newFolder makes the folder of a named snapshot under another name.
-func (c *Config) newFolder(name string) (dir, part string, err error) {
+func (c *Config) newFolder(name string) (*newFolder, error) {
 	if err := checkSnapshotName(name); err != nil {
-		return "", "", err
+		return nil, err
 	}
-	if dir, err = c.snapshotDir(); err != nil {
-		return "", "", err
+	dir, err := c.snapshotDir()
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", "", fmt.Errorf("the directory of snapshots cannot be made: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
+		return nil, fmt.Errorf("the directory of snapshots cannot be made: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
 	}
 	sweepFolders(dir)
 	names, err := snapshotFolders(dir)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
 	for _, other := range names {
 		if other != name && strings.EqualFold(other, name) {
-			return "", "", snapshotCaseError{name: name, other: other}
+			return nil, snapshotCaseError{name: name, other: other}
 		}
 	}
-	part, err = os.MkdirTemp(dir, snapshotPart)
-	if err != nil {
-		err = fmt.Errorf("the directory of snapshots cannot be written: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
+	f := &newFolder{dir: filepath.Join(dir, name)}
+	if f.part, err = os.MkdirTemp(dir, snapshotPart); err != nil {
+		return nil, fmt.Errorf("the directory of snapshots cannot be written: %w; set SUPARUST_SNAPSHOT_DIR to one that you may write", err)
 	}
-	return filepath.Join(dir, name), part, err
+	f.lock = flock.New(filepath.Join(f.part, snapshotLock), flock.SetPermissions(0o600))
+	if _, err := f.lock.TryLock(); err != nil {
+		return nil, errors.Join(fmt.Errorf("the directory of snapshots takes no lock: %w; set SUPARUST_SNAPSHOT_DIR to one on another file system", err), f.abandon())
+	}
+	return f, nil
+}
+
+// abandon removes a folder that cannot be completed.
+func (f *newFolder) abandon() error {
+	return errors.Join(f.lock.Close(), os.RemoveAll(f.part))
 }
 
 // snapshotCaseError is a name that not every file system can tell from
@@ -78,16 +97,16 @@ func snapshotFolders(dir string) (names []string, err error) {
 }
 
 // seal gives a snapshot's folder its name, in the place of an older one.
-func (n *Snapshot) seal(part, dir string) error {
+func (n *Snapshot) seal(f *newFolder) error {
 	b, err := json.MarshalIndent(n.SnapshotInfo, "", "\t")
 	if err != nil {
 		return err
 	}
-	info := filepath.Join(part, snapshotFile)
+	info := filepath.Join(f.part, snapshotFile)
 	if err := os.WriteFile(info, append(b, '\n'), 0o600); err != nil {
 		return err
 	}
-	for _, name := range []string{info, n.files, part} { // what is in them is on the disk
+	for _, name := range []string{info, n.files, f.part} { // what is in them is on the disk
 		if name == "" {
 			continue
 		}
@@ -95,12 +114,12 @@ func (n *Snapshot) seal(part, dir string) error {
 			return err
 		}
 	}
-	if err := takeName(part, dir); err != nil {
+	if err := takeName(f.part, f.dir); err != nil {
 		return fmt.Errorf("the snapshot %s cannot be replaced: %w", n.Name, err)
 	}
-	n.files = filepath.Join(dir, snapshotFiles)
-	n.pg = n.pg.MovedTo(filepath.Join(dir, snapshotDatabase))
-	return nil
+	n.files = filepath.Join(f.dir, snapshotFiles)
+	n.pg = n.pg.MovedTo(filepath.Join(f.dir, snapshotDatabase))
+	return ignoreMissing(errors.Join(os.Remove(filepath.Join(f.dir, snapshotLock)), f.lock.Close()))
 }
 
 // exchange has two names change what they name, in one step.
@@ -183,9 +202,9 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// abandonedFolder is the age at which a folder without a name is nobody's any
-// more.
-const abandonedFolder = 24 * time.Hour
+// unlockedFolder is how long a folder without a name may be there that nobody
+// has locked: it has just been made, or is about to get its name.
+const unlockedFolder = time.Minute
 
 // sweepFolders removes what processes that died have left.
 func sweepFolders(dir string) {
@@ -194,11 +213,14 @@ func sweepFolders(dir string) {
 		return
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), snapshotPart) {
+		part := filepath.Join(dir, e.Name())
+		if info, err := e.Info(); err != nil || !strings.HasPrefix(e.Name(), snapshotPart) || time.Since(info.ModTime()) < unlockedFolder {
 			continue
 		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandonedFolder {
-			_ = os.RemoveAll(filepath.Join(dir, e.Name())) // the next one tries again
+		lock := flock.New(filepath.Join(part, snapshotLock), flock.SetFlag(os.O_RDWR)) // none is made where there is none
+		if free, err := lock.TryLock(); free || errors.Is(err, fs.ErrNotExist) {
+			_ = os.RemoveAll(part) // the next one tries again
 		}
+		_ = lock.Close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTakeName replaces a folder, on a file system that has two names change
@@ -59,23 +60,48 @@ func TestTakeName(t *testing.T) {
 func TestSweepFolders(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a[b]*")
-	part := filepath.Join(dir, snapshotPart+"1")
-	if err := os.MkdirAll(part, 0o700); err != nil {
+	young := filepath.Join(dir, snapshotPart+"young")
+	if err := os.MkdirAll(young, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if sweepFolders(dir); !exists(t, part) {
-		t.Error("one that is just being made is gone")
+	old := func(part string) string {
+		t.Helper()
+		past := time.Now().Add(-2 * unlockedFolder)
+		if err := os.Chtimes(part, past, past); err != nil {
+			t.Fatal(err)
+		}
+		return part
 	}
-	info, err := os.Stat(part)
-	if err != nil {
+	c := &Config{SnapshotDir: dir}
+	var made [2]*newFolder
+	for i := range made {
+		var err error
+		if made[i], err = c.newFolder("base"); err != nil {
+			t.Fatal(err)
+		}
+		old(made[i].part)
+	}
+	if err := made[0].lock.Close(); err != nil { // as the end of its process does
 		t.Fatal(err)
 	}
-	past := info.ModTime().Add(-2 * abandonedFolder)
-	if err := os.Chtimes(part, past, past); err != nil {
+	unlocked := filepath.Join(dir, snapshotPart+"unlocked")
+	if err := os.Mkdir(unlocked, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if sweepFolders(dir); exists(t, part) {
-		t.Error("one that nobody has made for two days is still there")
+	old(unlocked)
+	named := filepath.Join(dir, "named")
+	if err := os.Mkdir(named, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	old(named)
+	sweepFolders(dir)
+	for path, want := range map[string]bool{young: true, made[0].part: false, made[1].part: true, unlocked: false, named: true} {
+		if exists(t, path) != want {
+			t.Errorf("%s is there: %t", filepath.Base(path), !want)
+		}
+	}
+	if err := made[1].abandon(); err != nil || exists(t, made[1].part) {
+		t.Error("one that was abandoned is still there", err)
 	}
 }
 

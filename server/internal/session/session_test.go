@@ -1,12 +1,9 @@
 package session_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -196,73 +193,6 @@ func TestSchemaVersion(t *testing.T) {
 	}
 }
 
-// A statement whose result type has changed is prepared anew.
-func TestStatementsFollowTheSchema(t *testing.T) {
-	t.Parallel()
-	db, srv := open(t, 1)
-	all := session.Statement{SQL: "select * from notes where id = 1"}
-	for _, ddl := range []string{"select 1", "alter table notes add column extra text", "alter table notes drop column body"} {
-		srv.Exec(t, ddl)
-		if _, err := db.Do(t.Context(), as("service_role", ""), session.Options{}, all); err != nil {
-			t.Errorf("after %s: %v", ddl, err)
-		}
-	}
-}
-
-// More statements than are kept prepared do not add up on the server.
-func TestPreparedStatementsAreBounded(t *testing.T) {
-	t.Parallel()
-	db, _ := open(t, 1)
-	for i := range 700 {
-		one(t, db, nil, fmt.Sprintf("select %d", i))
-	}
-	var n int
-	if _, err := fmt.Sscan(one(t, db, nil, "select count(*) from pg_prepared_statements"), &n); err != nil || n > 513 {
-		t.Errorf("%d statements are prepared: %v", n, err)
-	}
-}
-
-// A statement that makes room for one that is never reached goes nevertheless.
-func TestPreparedStatementsOfFailuresAreBounded(t *testing.T) {
-	t.Parallel()
-	db, _ := open(t, 1)
-	fails := session.Statement{SQL: "select 1 / $1::int", Params: [][]byte{[]byte("0")}}
-	for i := range 900 {
-		unseen := session.Statement{SQL: fmt.Sprintf("select %d", -i)}
-		if _, err := db.Do(t.Context(), nil, session.Options{}, fails, unseen); code(err) != "22012" {
-			t.Fatal(err)
-		}
-		one(t, db, nil, fmt.Sprintf("select %d", i))
-	}
-	var n int
-	if _, err := fmt.Sscan(one(t, db, nil, "select count(*) from pg_prepared_statements"), &n); err != nil || n > 520 {
-		t.Errorf("%d statements are prepared: %v", n, err)
-	}
-}
-
-// Long statements are run and not kept: their plans would fill the memory of
-// PostgreSQL long before their number is bounded.
-func TestLongStatementsAreNotKept(t *testing.T) {
-	t.Parallel()
-	db, _ := open(t, 1)
-	long := "select count(*) from public.notes where id in (0" + strings.Repeat(", 1", 20_000) + ") and body is distinct from $1"
-	for range 2 {
-		if got := one(t, db, as("service_role", ""), long, "x"); got != "1" {
-			t.Errorf("the count is %s", got)
-		}
-	}
-	if got := one(t, db, nil, "select count(*) from pg_prepared_statements where length(statement) > 20000"); got != "0" {
-		t.Errorf("%s long statements are kept", got)
-	}
-	for i := range 200 { // of a middling length: their number alone would not bound them
-		one(t, db, nil, fmt.Sprintf("select %d /* %s */", i, strings.Repeat("x", 15<<10)))
-	}
-	var sum int
-	if _, err := fmt.Sscan(one(t, db, nil, "select sum(length(statement)) from pg_prepared_statements"), &sum); err != nil || sum > 1<<20+1<<10 {
-		t.Errorf("%d bytes of statements are kept: %v", sum, err)
-	}
-}
-
 func TestTx(t *testing.T) {
 	t.Parallel()
 	db, srv := open(t, 1)
@@ -332,94 +262,6 @@ func TestTx(t *testing.T) {
 		t.Errorf("unknown role: %v", err)
 	}
 	one(t, db, nil, "select 1")
-}
-
-// A request that goes away takes its query with it, and the connection stays.
-func TestCancel(t *testing.T) {
-	t.Parallel()
-	db, srv := open(t, 1)
-	pid := one(t, db, nil, "select pg_backend_pid()")
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := db.Do(ctx, as("service_role", ""), session.Options{}, session.Statement{SQL: "select pg_sleep(60)"})
-		done <- err
-	}()
-	running := func() bool {
-		var n int
-		q := "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"
-		if err := srv.Pool(t).QueryRow(t.Context(), q).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n > 0
-	}
-	for !running() {
-		if t.Context().Err() != nil {
-			t.Fatal("the query never ran")
-		}
-	}
-	cancel()
-	if err := <-done; err == nil {
-		t.Error("the query ended well")
-	}
-	if running() {
-		t.Error("the query still runs")
-	}
-	if got := one(t, db, nil, "select pg_backend_pid()"); got != pid {
-		t.Logf("the connection was replaced: %s, %s", pid, got)
-	}
-}
-
-func TestPool(t *testing.T) {
-	t.Parallel()
-	db, srv := open(t, 2)
-	t.Run("bounded", func(t *testing.T) {
-		release := make(chan struct{})
-		var busy, held sync.WaitGroup
-		for range 2 {
-			busy.Add(1)
-			held.Go(func() {
-				_ = db.With(t.Context(), func(*pgx.Conn) error { busy.Done(); <-release; return nil })
-			})
-		}
-		busy.Wait()
-		if err := db.With(t.Context(), func(*pgx.Conn) error { return nil }); !errors.Is(err, session.ErrPoolTimeout) {
-			t.Errorf("a third connection: %v", err)
-		}
-		close(release)
-		held.Wait()
-	})
-	t.Run("killed connections cost one request", func(t *testing.T) {
-		srv.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'")
-		failed := 0
-		for range 6 {
-			if _, err := db.Do(t.Context(), nil, session.Options{}, session.Statement{SQL: "select 1"}); err != nil {
-				failed++
-			}
-		}
-		if failed > 1 {
-			t.Errorf("%d requests failed", failed)
-		}
-	})
-	t.Run("closed", func(t *testing.T) {
-		db.Close()
-		if err := db.With(t.Context(), func(*pgx.Conn) error { return nil }); !errors.Is(err, session.ErrClosed) {
-			t.Errorf("error %v", err)
-		}
-	})
-	t.Run("no server", func(t *testing.T) {
-		cfg, err := pgx.ParseConfig("host=" + t.TempDir() + " user=x dbname=x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		gone := session.New(session.Config{ConnConfig: cfg})
-		defer gone.Close()
-		_, err = gone.Do(t.Context(), nil, session.Options{}, session.Statement{SQL: "select 1"})
-		var ce *session.ConnectError
-		if !errors.As(err, &ce) || !strings.Contains(err.Error(), "connect to the database") {
-			t.Errorf("error %v", err)
-		}
-	})
 }
 
 // Settings are set in their order, the last of one name wins, and there may be
