@@ -3,7 +3,6 @@
 package cmd
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -19,9 +18,6 @@ import (
 	"github.com/suparust/suparust/server/pg"
 )
 
-// relay hears the signals that are meant for the command.
-type relay struct{ signals chan os.Signal }
-
 // newRelay begins to hear. What was ignored before, as under nohup, stays so for us and for the command.
 func newRelay() *relay {
 	r := &relay{signals: make(chan os.Signal, 16)}
@@ -31,29 +27,6 @@ func newRelay() *relay {
 		}
 	}
 	return r
-}
-
-func (r *relay) close() { signal.Stop(r.signals) }
-
-// untilSignal returns a context that the first signal cancels. settled ends the watch and returns that signal, 0 when none
-// has come: later ones are the command's.
-func (r *relay) untilSignal() (ctx context.Context, settled func() int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	stop, came := make(chan struct{}), make(chan int, 1)
-	go func() {
-		select {
-		case sig := <-r.signals:
-			cancel()
-			came <- int(sig.(syscall.Signal))
-		case <-stop:
-			came <- 0
-		}
-	}()
-	return ctx, func() int {
-		close(stop)
-		defer cancel()
-		return <-came
-	}
 }
 
 // markName is the variable whose value tells the processes of one command from all others.
@@ -97,21 +70,6 @@ func (a *app) runChild(r *relay, path string, args, env []string) (int, error) {
 			return exitCode(err)
 		}
 	}
-}
-
-// exitCode is what a shell would say of the end of a command.
-func exitCode(err error) (int, error) {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return exitOK, nil
-	case !errors.As(err, &exit):
-		return exitBackend, fmt.Errorf("wait for the command: %w", err)
-	}
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return exitSignal + int(status.Signal()), nil
-	}
-	return exit.ExitCode(), nil
 }
 
 // inForeground reports whether our process group is the one that a terminal sends its keys' signals to.

@@ -4,7 +4,6 @@ package suparusttest_test
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -12,12 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/server/pg"
+	"github.com/suparust/suparust/server/pg/footprint"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -129,7 +128,7 @@ func BenchmarkHundred(b *testing.B) {
 			var processes, files int64
 			for _, s := range servers {
 				processes += processesMemory(s.ClusterDir())
-				files += diskUsage(s.ClusterDir())
+				files += footprint.Disk(s.ClusterDir())
 			}
 			own := ownMemory() - before
 			b.ReportMetric(ms(took)/count, "ms/start")
@@ -193,7 +192,7 @@ func megabytes(n, count int64) float64 { return float64(n) / float64(count) / (1
 // garbage.
 func ownMemory() int64 {
 	debug.FreeOSMemory()
-	return memoryOf(os.Getpid())
+	return footprint.Memory(os.Getpid())
 }
 
 // processesMemory is the proportional share of every process that belongs to
@@ -208,9 +207,9 @@ func processesMemory(dir string) int64 {
 	if err != nil {
 		return 0
 	}
-	total := memoryOf(leader)
+	total := footprint.Memory(leader)
 	for _, pid := range childrenOf(leader) {
-		total += memoryOf(pid)
+		total += footprint.Memory(pid)
 	}
 	return total
 }
@@ -230,34 +229,4 @@ func childrenOf(parent int) []int {
 		}
 	}
 	return pids
-}
-
-func memoryOf(pid int) int64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kb << 10
-		}
-	}
-	return 0
-}
-
-func diskUsage(dir string) int64 {
-	var total int64
-	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := e.Info(); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				total += st.Blocks * 512
-			}
-		}
-		return nil
-	})
-	return total
 }

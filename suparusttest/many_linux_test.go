@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/suparust/suparust/server/pg/footprint"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -124,7 +125,7 @@ func TestMany(t *testing.T) {
 // treeMemory is the memory of a process with all below it and of the files of
 // its databases, and how many PostgreSQLs are among them.
 func treeMemory(pid int) (total, clusters int64) {
-	total = memoryOf(pid)
+	total = footprint.Memory(pid)
 	for _, child := range childrenOf(pid) {
 		memory, _ := treeMemory(child)
 		total += memory
@@ -132,7 +133,7 @@ func treeMemory(pid int) (total, clusters int64) {
 		if _, rest, ok := strings.Cut(string(args), "\x00-D\x00"); ok {
 			clusters++
 			dir, _, _ := strings.Cut(rest, "\x00")
-			total += diskUsage(dir)
+			total += footprint.Disk(dir)
 		}
 	}
 	return total, clusters

@@ -6,12 +6,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/suparust/suparust/migrations"
+	"github.com/suparust/suparust/server/pg/footprint"
 )
 
 // bareStart executes postgres on a data directory that is copied already and asks it one question: what a start cannot
@@ -220,9 +218,9 @@ func BenchmarkHundredClusters(b *testing.B) {
 				b.Error(err)
 			}
 			for _, pid := range append(childrenOfThreads(cl.srv.pid), cl.srv.pid) {
-				pss += pssOf(pid)
+				pss += footprint.Memory(pid)
 			}
-			files += diskUsage(cl.Dir())
+			files += footprint.Disk(cl.Dir())
 		}
 		b.ReportMetric(ms(started)/count, "ms/start")
 		b.ReportMetric(float64(pss)/count/(1<<20), "MB-pss/cluster")
@@ -241,35 +239,6 @@ func BenchmarkHundredClusters(b *testing.B) {
 		}
 		b.ReportMetric(ms(time.Since(began))/count, "ms/stop")
 	}
-}
-
-// pssOf is a process's proportional share of memory.
-func pssOf(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kb << 10
-		}
-	}
-	return 0
-}
-
-func diskUsage(dir string) int64 {
-	var total int64
-	_ = filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
-		if err != nil {
-			return nil
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += st.Blocks * 512
-		}
-		return nil
-	})
-	return total
 }
 
 // BenchmarkLoadTemplate measures what the first start in a process pays for a template that is in the cache.
