@@ -143,12 +143,24 @@ func (c *call) findObject(s *session.Settings) (*found, error) {
 // download answers an object to a caller with a token, or to anyone out of a
 // public bucket.
 func (c *call) download() error {
-	return c.send(c.findReadable, "")
+	return c.sendByPath(c.findReadable)
 }
 
 // downloadPublic answers an object out of a public bucket.
 func (c *call) downloadPublic() error {
-	return c.send(c.findInPublic, "")
+	return c.sendByPath(c.findInPublic)
+}
+
+// sendByPath is send for the routes that need no token in the query. There a
+// HEAD takes the query of the info routes: a transformation, which changes
+// nothing, but must be one.
+func (c *call) sendByPath(find func() (*found, error)) error {
+	if c.r.Method == http.MethodHead {
+		if _, err := c.queryTransform(); err != nil {
+			return err
+		}
+	}
+	return c.send(find, "")
 }
 
 func (c *call) findInPublic() (*found, error) {

@@ -140,6 +140,28 @@ func TestDownload(t *testing.T) {
 		}
 	})
 
+	// what a picture would be transformed to is told by info, and must be right for HEAD, too
+	t.Run("transformations", func(t *testing.T) {
+		for _, route := range []string{"/object/info/public/open/", "/object/info/open/", "/object/info/authenticated/open/"} {
+			r := a.do("GET", route+"image?width=100&height=3000&resize=contain&quality=50", a.anon, nil)
+			if got := r.header.Get("X-Transformations"); r.status != 200 || got != "height:2000,width:100,resizing_type:fit,quality:50" {
+				t.Errorf("%s: %d %q", route, r.status, got)
+			}
+			a.do("GET", route+"image?resize=cover%0Ax", a.anon, nil).fails(t, 400, "400", "Error", "querystring/resize must be equal to one of the allowed values", "InvalidRequest")
+		}
+		for _, route := range []string{"/object/public/open/", "/object/open/", "/object/authenticated/open/"} {
+			if r := a.do("HEAD", route+"image?width=x", a.anon, nil); r.status != 400 {
+				t.Errorf("HEAD %s: %d", route, r.status)
+			}
+			if r := a.do("HEAD", route+"image?width=5&download=x", a.anon, nil); r.status != 200 {
+				t.Errorf("HEAD %s: %d", route, r.status)
+			}
+			if r := a.do("GET", route+"image?width=x", a.anon, nil); r.status != 200 {
+				t.Errorf("GET %s: %d", route, r.status)
+			}
+		}
+	})
+
 	t.Run("rows without bytes", func(t *testing.T) {
 		a.exec(`insert into storage.objects (bucket_id, name, metadata) values ('open', 'sql', '{"size": 3}')`)
 		a.do("GET", "/object/public/open/sql", "", nil).fails(t, 400, "404", "Not found", "The resource was not found", "NoSuchKey")

@@ -52,6 +52,9 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	if err != nil || params["boundary"] == "" {
 		return nil, errInvalidRequest("Multipart: Boundary not found")
 	}
+	if r.ContentLength == 0 {
+		return nil, errNoContent()
+	}
 	f := &form{
 		fields: map[string]string{}, twice: map[string]bool{}, parts: multipart.NewReader(formBody(r), params["boundary"]), maxFields: maxFields,
 	}
@@ -61,7 +64,7 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 		case err == io.EOF: // of the form; wrapped it is the end of the body
 			return nil, errNoContent()
 		case errors.Is(err, io.EOF):
-			return nil, withCause(errInvalidRequest("Unexpected end of multipart data"), &blob.ReadError{Err: err})
+			return nil, formEnded(err)
 		case err != nil:
 			return nil, withCause(errNoContent(), &blob.ReadError{Err: err})
 		}
@@ -118,6 +121,8 @@ func (f *form) readField(p *multipart.Part, name string) error {
 func readField(p *multipart.Part, name string) (string, error) {
 	value, err := io.ReadAll(io.LimitReader(p, maxFieldBytes+1))
 	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "", formEnded(err)
 	case err != nil:
 		return "", withCause(errNoContent(), &blob.ReadError{Err: err})
 	case len(value) <= maxFieldBytes:
@@ -127,6 +132,11 @@ func readField(p *multipart.Part, name string) (string, error) {
 	default:
 		return "", errInvalidRequest("The form field " + name + " is too large: it may have 1 MiB")
 	}
+}
+
+// formEnded is the answer to a form that ends before its last boundary.
+func formEnded(err error) error {
+	return withCause(errInvalidRequest("Unexpected end of multipart data"), &blob.ReadError{Err: err})
 }
 
 // formBody is the body of a form. Its parser reads 4 KiB at a time, which are

@@ -97,6 +97,18 @@ func TestReadFormRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for body, want := range map[string]string{
+		"":        "No content provided",
+		"garbage": "Unexpected end of multipart data",
+		"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nabc": "Unexpected end of multipart data",
+		"--b\r\nbroken\r\n\r\nfile\r\n--b--\r\n":                       "No content provided",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		if _, err := readForm(r); message400(err) != want {
+			t.Errorf("%q: %v, not %s", body, err, want)
+		}
+	}
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
 	r.Header.Set("Content-Type", "multipart/form-data")
 	if _, err := readForm(r); message400(err) != "Multipart: Boundary not found" {

@@ -24,6 +24,10 @@ func (c *call) info() error { return c.sendInfo(c.findReadable) }
 func (c *call) infoPublic() error { return c.sendInfo(c.findInPublic) }
 
 func (c *call) sendInfo(find func() (*found, error)) error {
+	t, err := c.queryTransform()
+	if err != nil {
+		return err
+	}
 	o, err := find()
 	if err != nil {
 		return err
@@ -37,6 +41,7 @@ func (c *call) sendInfo(find func() (*found, error)) error {
 		i.Size = &o.meta.size
 	}
 	c.cacheHeaders(c.w.Header(), o, "")
+	t.tell(c.w.Header(), c.h.images.ImageLimits)
 	return writeJSON(c.w, i)
 }
 
