@@ -35,6 +35,7 @@ type Scheduler struct {
 
 	mu   sync.Mutex
 	held map[int64]*hold // jobs that run, by id
+	owed map[int64]int   // runs that are due and have not ended, of the jobs that somebody sees to
 
 	turn  sync.Mutex // of who starts jobs because they are due
 	after time.Time  // what was due up to then has been run
@@ -50,7 +51,6 @@ type hold struct {
 	cancel    context.CancelCauseFunc
 	ended     chan struct{}
 	scheduled bool // it was due, and nobody asked for it
-	waiting   int  // runs that are due, the present one among them
 }
 
 // New makes a Scheduler. It does no I/O.
@@ -58,7 +58,7 @@ func New(c Config) *Scheduler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Scheduler{cfg: c, held: map[int64]*hold{}, woken: make(chan struct{}, 1), after: c.Now()}
+	s := &Scheduler{cfg: c, held: map[int64]*hold{}, owed: map[int64]int{}, woken: make(chan struct{}, 1), after: c.Now()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	return s
 }

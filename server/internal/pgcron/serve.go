@@ -114,12 +114,16 @@ func (v *server) look(ctx context.Context) (err error) {
 			v.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a job of pg_cron has a schedule that is none and never runs", slog.Int64("job", j.ID), slog.String("name", j.Name))
 		}
 	}
-	busy := false
 	v.mu.Lock()
 	v.known = known
+	busy := len(v.owed) > 0
+	for id := range v.owed {
+		if !active[id] {
+			v.owed[id] = 0
+		}
+	}
 	for id, h := range v.held {
 		if busy = busy || h.scheduled; h.scheduled && !active[id] {
-			h.waiting = 0
 			h.cancel(errCanceled)
 		}
 	}
@@ -191,38 +195,65 @@ func (v *server) rest() time.Duration {
 // an interval waits once at most.
 func (v *server) launch(ctx context.Context, j *Job, runs int) {
 	v.mu.Lock()
-	if h := v.held[j.ID]; h != nil && h.scheduled && h.waiting > 0 {
-		if j.due.Seconds() == 0 || h.waiting < 2 {
-			h.waiting += runs
-		}
-		v.mu.Unlock()
-		return
+	owed, seenTo := v.owed[j.ID]
+	if j.due.Seconds() == 0 || owed < 2 {
+		v.owed[j.ID] = owed + runs
 	}
 	v.mu.Unlock()
+	if seenTo {
+		return
+	}
 	st, slots := v.st, v.slots
 	v.runs.Go(func() {
 		ctx, h, err := v.take(ctx, j.ID, true)
 		if err != nil {
+			v.giveUp(j.ID)
 			return // the server ends
 		}
 		defer v.leave(j.ID, h)
-		v.mu.Lock()
-		h.waiting += runs
-		v.mu.Unlock()
-		for more := true; more; more = v.more(h) {
+		for v.owes(j.ID) {
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
+				v.giveUp(j.ID)
 				return
 			}
 			_, err := v.run(ctx, st, v.newest(j))
 			<-slots
 			if err != nil && ctx.Err() == nil {
 				v.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "a run of a job of pg_cron could not be noted", slog.Any("error", err))
+				v.giveUp(j.ID)
 				return
 			}
+			v.paid(j.ID)
 		}
 	})
+}
+
+// owes tells whether the job has a run to make. When it has none nobody sees to
+// it any more.
+func (v *server) owes(job int64) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.owed[job] > 0 {
+		return true
+	}
+	delete(v.owed, job)
+	return false
+}
+
+// paid says that a run has ended. The job may have been unscheduled meanwhile.
+func (v *server) paid(job int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.owed[job] = max(v.owed[job]-1, 0)
+}
+
+// giveUp says that nobody sees to the job any more.
+func (v *server) giveUp(job int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.owed, job)
 }
 
 // newest is the job as it was last read: it may have waited for its turn.
@@ -233,12 +264,4 @@ func (v *server) newest(j *Job) *Job {
 		return known
 	}
 	return j
-}
-
-// more tells whether the job has another run to make.
-func (v *server) more(h *hold) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	h.waiting = max(h.waiting-1, 0)
-	return h.waiting > 0
 }

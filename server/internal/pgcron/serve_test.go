@@ -152,6 +152,37 @@ func TestCronOfAReplacedDatabase(t *testing.T) {
 	l.until(t, "select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted")
 }
 
+// TestCronAskedForMeanwhile: what comes due while a test has asked for the job,
+// and that takes its time, is not made up for run by run.
+func TestCronAskedForMeanwhile(t *testing.T) {
+	t.Parallel()
+	needsCron(t)
+	srv := suparusttest.Start(t, suparusttest.WithoutProject(), suparusttest.WithConfig(byItself), suparusttest.WithSQL(`
+		create extension pg_cron;
+		select cron.alter_job(cron.schedule('slow', '1 second', 'select pg_advisory_xact_lock_shared(1)'), active => false);
+	`))
+	l := listen(t, srv)
+	l.exec(t, "select pg_advisory_lock(1)")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		srv.RunCron(t, "slow")
+	}()
+	l.until(t, "select count(*) = 1 from pg_locks where locktype = 'advisory' and not granted and pid in (select pid from pg_stat_activity where application_name = 'pg_cron')")
+	l.exec(t, "select cron.alter_job(jobid, active => true) from cron.job; select cron.schedule('tick', '1 second', 'notify runs')")
+	for range 5 {
+		l.hear(t)
+	}
+	l.exec(t, "select pg_advisory_unlock(1)")
+	<-done
+	for range 2 {
+		l.hear(t)
+	}
+	l.exec(t, "select cron.unschedule('slow')")
+	// the one that was asked for, the one that waited, and those of the last seconds
+	l.until(t, "select count(*) between 3 and 6 from cron.job_run_details where command like '%shared(1)'")
+}
+
 // TestCronOfSeveralServers: of several servers on a database one runs the jobs,
 // and another goes on when it ends.
 func TestCronOfSeveralServers(t *testing.T) {
