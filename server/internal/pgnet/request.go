@@ -87,14 +87,27 @@ func textOf(value json.RawMessage) string {
 	return string(value)
 }
 
-// headersOf are the headers of an answer as jsonb. Of several with one name the
+// headersOf are the headers of an answer as jsonb, with the names that they have
+// on the way; those of HTTP/2 are in small letters. Of several with one name the
 // last is kept.
-func headersOf(h http.Header) string {
-	last := make(map[string]string, len(h))
-	for name, values := range h {
-		if len(values) > 0 {
-			last[cleaned(name)] = cleaned(values[len(values)-1])
+func headersOf(res *http.Response, names map[string]string) string {
+	last := make(map[string]string, len(res.Header)+1)
+	keep := func(name, value string) {
+		switch own, known := names[name]; {
+		case known:
+			name = own
+		case res.ProtoMajor > 1:
+			name = strings.ToLower(name)
 		}
+		last[cleaned(name)] = cleaned(value)
+	}
+	for name, values := range res.Header {
+		if len(values) > 0 {
+			keep(name, values[len(values)-1])
+		}
+	}
+	if len(res.TransferEncoding) > 0 && res.ProtoMajor == 1 { // it stands elsewhere
+		keep("Transfer-Encoding", strings.Join(res.TransferEncoding, ", "))
 	}
 	text, err := json.Marshal(last)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"syscall"
@@ -34,6 +35,8 @@ var (
 	errRedirects = errors.New("Number of redirects hit maximum amount")
 	errSize      = errors.New("Maximum file size exceeded")
 	errArgument  = errors.New("A libcurl function was given a bad argument")
+	errStream    = errors.New("Stream error in the HTTP/2 framing layer")
+	errFraming   = errors.New("Error in the HTTP2 framing layer")
 )
 
 // send sends r, following redirects, and tells what came of it. canceled says
@@ -68,12 +71,12 @@ func (out *response) fill(ctx context.Context, via http.RoundTripper, r *request
 	}
 	header, method, body := r.header(), strings.ToUpper(r.method), r.body
 	for hops := 0; ; hops++ {
-		res, err := once(ctx, via, method, target, header, body)
+		res, names, err := once(ctx, via, method, target, header, body)
 		if err != nil {
 			return err
 		}
 		if out.headers == nil {
-			text := headersOf(res.Header)
+			text := headersOf(res, names)
 			out.headers = &text
 		}
 		next, follows := location(res, target)
@@ -95,17 +98,24 @@ func (out *response) fill(ctx context.Context, via http.RoundTripper, r *request
 	}
 }
 
-// once sends one request.
-func once(ctx context.Context, via http.RoundTripper, method string, target *url.URL, header http.Header, body []byte) (*http.Response, error) {
+// once sends one request. names are those that the answer's headers have on the
+// way, where they are known.
+func once(ctx context.Context, via http.RoundTripper, method string, target *url.URL, header http.Header, body []byte) (_ *http.Response, names map[string]string, _ error) {
 	if target.Scheme != "http" && target.Scheme != "https" {
-		return nil, errProtocol
+		return nil, nil, errProtocol
 	}
 	if target.Hostname() == "" {
-		return nil, errURL
+		return nil, nil, errURL
 	}
+	var conn *recorder
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if conn, _ = info.Conn.(*recorder); conn != nil {
+			conn.listen()
+		}
+	}})
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, errArgument
+		return nil, nil, errArgument
 	}
 	req.Header = header.Clone()
 	if host := header.Get("Host"); host != "" {
@@ -116,7 +126,11 @@ func once(ctx context.Context, via http.RoundTripper, method string, target *url
 		password, _ := user.Password()
 		req.SetBasicAuth(user.Username(), password)
 	}
-	return via.RoundTrip(req)
+	res, err := via.RoundTrip(req)
+	if err == nil && conn != nil {
+		names = conn.names()
+	}
+	return res, names, err
 }
 
 // location tells where an answer leads.
@@ -199,6 +213,10 @@ func explain(err error) error {
 		return errResolve
 	case errors.As(err, &certificate):
 		return errPeer
+	case strings.Contains(text, "stream error: "):
+		return errStream
+	case strings.Contains(text, "http2: "):
+		return errFraming
 	case errors.As(err, &record), errors.As(err, &alert), strings.Contains(text, "tls: "), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return errTLS
 	case errors.As(err, &body) && errors.Is(err, io.ErrUnexpectedEOF):

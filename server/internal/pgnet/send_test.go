@@ -2,6 +2,7 @@ package pgnet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -10,8 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // other is a server that misbehaves in the way that the path names.
@@ -29,6 +28,9 @@ func other(w http.ResponseWriter, r *http.Request) {
 		say("")
 	case path == "/weird":
 		say("HTTP/1.1 200 OK\r\nA B C\r\n\r\n")
+	case path == "/names":
+		say("HTTP/1.1 103 Early Hints\r\nLink: none\r\n\r\nHTTP/1.1 200 OK\r\nMissingValue: \r\nSpaces In Header Name: a b\r\n" +
+			"ETag: \"1\"\r\nx-twice: 1\r\nx-twice: 2\r\ntransfer-encoding: chunked\r\n\r\n4\r\nA: b\r\n0\r\n\r\n")
 	case path == "/half":
 		say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
 	case path == "/slow":
@@ -96,7 +98,7 @@ func TestSend(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	via := httpx.NewTransport()
+	via := newTransport()
 	t.Cleanup(via.CloseIdleConnections)
 
 	post := `{"Content-Type": "application/json", "Authorization": "Bearer x"}`
@@ -194,7 +196,7 @@ func TestTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	via := httpx.NewTransport()
+	via := newTransport()
 	t.Cleanup(via.CloseIdleConnections)
 	for name, c := range map[string]struct {
 		url  string
@@ -229,6 +231,47 @@ func TestTimeout(t *testing.T) {
 	}
 	if (&request{}).patience() != maxTimeout || (&request{timeout: -1}).patience() != maxTimeout || (&request{timeout: 1<<31 - 1}).patience() != maxTimeout {
 		t.Error("a request without a timeout is not bounded")
+	}
+}
+
+// TestNames: headers are written down with the names that they have on the way.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewServer(http.HandlerFunc(other))
+	t.Cleanup(plain.Close)
+	oldTLS := httptest.NewTLSServer(http.HandlerFunc(other))
+	t.Cleanup(oldTLS.Close)
+	newTLS := httptest.NewUnstartedServer(http.HandlerFunc(other))
+	newTLS.EnableHTTP2 = true
+	newTLS.StartTLS()
+	t.Cleanup(newTLS.Close)
+	via := newTransport()
+	t.Cleanup(via.CloseIdleConnections)
+	via.TLSClientConfig = oldTLS.Client().Transport.(*http.Transport).TLSClientConfig // of one certificate with newTLS
+	const odd = `{"ETag":"\"1\"","MissingValue":"","Spaces In Header Name":"a b","transfer-encoding":"chunked","x-twice":"2"}`
+	for url, want := range map[string]string{
+		plain.URL + "/names":   odd,
+		oldTLS.URL + "/names":  odd,
+		oldTLS.URL + "/bytes":  `{"Content-Length":"5","X-Odd":"a�b","X-Twice":"2"}`,
+		newTLS.URL + "/bytes":  `{"content-length":"5","x-odd":"a�b","x-twice":"2"}`,
+		plain.URL + "/to/302":  `{"Content-Length":"5","Content-Type":"text/plain; charset=utf-8","Location":"","X-First":"yes"}`,
+		newTLS.URL + "/to/302": `{"content-length":"5","content-type":"text/plain; charset=utf-8","location":"","x-first":"yes"}`,
+	} {
+		for range 2 { // the second may come over the connection of the first
+			res, _ := send(t.Context(), via, &request{method: "GET", url: url, timeout: 10_000})
+			if res.errorMsg != nil {
+				t.Fatalf("%s: %s", url, text(res.errorMsg))
+			}
+			var got map[string]string
+			if err := json.Unmarshal([]byte(*res.headers), &got); err != nil {
+				t.Fatal(err)
+			}
+			delete(got, "Date")
+			delete(got, "date")
+			if all, err := json.Marshal(got); err != nil || string(all) != want {
+				t.Errorf("%s: %s, want %s", url, all, want)
+			}
+		}
 	}
 }
 

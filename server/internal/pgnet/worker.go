@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // Config of a Worker.
@@ -66,7 +64,7 @@ func New(c Config) *Worker {
 	w := &Worker{cfg: c, via: c.Transport, idle: idleLimit, call: make(chan struct{}, 1), finished: make(chan struct{}, 1),
 		sending: map[*request]context.CancelFunc{}}
 	if w.via == nil {
-		w.via = httpx.NewTransport()
+		w.via = newTransport()
 	}
 	if w.cfg.Logger == nil {
 		w.cfg.Logger = slog.New(slog.DiscardHandler)
