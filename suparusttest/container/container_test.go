@@ -3,6 +3,7 @@ package container_test
 import (
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,9 +70,13 @@ func app(t *testing.T, srv *suparusttest.Server) {
 func powers(t *testing.T, srv *suparusttest.Server) {
 	t.Helper()
 	srv.Client().Post(t, "/auth/v1/recover", `{"email":"ann@example.com"}`).WantStatus(t, http.StatusOK)
-	if m := srv.Mail.Wait(t, "ann@example.com"); len(m.Code) != 6 {
-		t.Errorf("%+v", m)
+	m := srv.Mail.Wait(t, "ann@example.com")
+	if len(m.Code) != 6 || !strings.HasPrefix(m.Link, srv.URL+"/auth/v1/verify?") {
+		t.Errorf("of the server at %s: %+v", srv.URL, m)
 	}
+	opened := srv.Client() // a browser, which stays where it is sent to the app
+	opened.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	opened.Get(t, strings.TrimPrefix(m.Link, srv.URL)).WantStatus(t, http.StatusSeeOther)
 	ann := srv.SignIn(t, "ann@example.com", suparusttest.Password)
 	srv.Clock.Advance(2 * time.Hour)
 	srv.ClientAs(ann).Get(t, "/auth/v1/user").WantStatus(t, http.StatusForbidden)

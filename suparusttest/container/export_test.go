@@ -8,6 +8,9 @@ var (
 	Refused      = refused
 )
 
+// StartWhenTold is the container's command.
+const StartWhenTold = startWhenTold
+
 // Endpoints are those of a server.
 type Endpoints = endpoints
 

@@ -35,12 +35,14 @@ func newOptions() *options {
 // settings of the official image: POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB.
 func WithImage(image string) Option { return func(o *options) { o.image = image } }
 
-// WithServerImage runs an image of suparust itself, one whose command is
-// suparust start, with PostgreSQL inside, in the place of a server in the
-// test's process: that of ci/Dockerfile, for one. It gets the control API on a
-// port of its own, with a token that only the test knows. Of WithServer's options it
-// takes those that load something: suparusttest.WithSQL and
-// suparusttest.WithFixtures.
+// WithServerImage runs an image of suparust itself, with PostgreSQL inside, in the
+// place of a server in the test's process: that of ci/Dockerfile, for one. It gets
+// the control API on a port of its own, with a token that only the test knows.
+// Mails and redirects name the address that the server has from here, for which a
+// shell of the image starts the program suparust of its PATH; with
+// SUPARUST_PUBLIC_URL among WithEnv's variables the image starts as it does by
+// itself. Of WithServer's options it takes those that load something:
+// suparusttest.WithSQL and suparusttest.WithFixtures.
 func WithServerImage(image string) Option { return func(o *options) { o.serverImage = image } }
 
 // WithProject uses the project whose supabase/ folder stands in dir. Without

@@ -62,7 +62,7 @@ func startProcess(t *testing.T) process {
 	}
 	p := process{env: container.ServerEnv(keys, "a token that only this test knows")}
 	ports := freePorts(t, 3)
-	p.at = container.At("http://127.0.0.1:"+ports[0], "http://127.0.0.1:"+ports[1], "127.0.0.1:"+ports[2])
+	p.at = container.At("http://localhost:"+ports[0], "http://127.0.0.1:"+ports[1], "127.0.0.1:"+ports[2])
 	p.env["SUPARUST_PORT"], p.env["SUPARUST_CONTROL_ADDR"], p.env["SUPARUST_DB_PORT"] = ports[0], "0.0.0.0:"+ports[1], ports[2]
 	p.env["SUPARUST_PID_FILE"] = filepath.Join(scratch, filepath.Base(p.env["SUPARUST_PID_FILE"]))
 	p.env["SUPARUST_SNAPSHOT_DIR"] = filepath.Join(scratch, filepath.Base(p.env["SUPARUST_SNAPSHOT_DIR"]))
@@ -79,11 +79,12 @@ func (p *process) run(t *testing.T, bin, project, scratch string) {
 	}
 	kept := filepath.Join(scratch, "data")
 	env := map[string]string{ // what the image has
-		"PATH": os.Getenv("PATH"), "HOME": scratch, "TMPDIR": scratch, "SUPARUST_PG_BIN": programs.BinDir, "SUPARUST_CACHE_DIR": filepath.Join(scratch, "cache"),
+		"PATH": filepath.Dir(bin) + ":" + os.Getenv("PATH"), "HOME": scratch, "TMPDIR": scratch, "SUPARUST_PG_BIN": programs.BinDir, "SUPARUST_CACHE_DIR": filepath.Join(scratch, "cache"),
 		"SUPARUST_LOG_FORMAT": "json", "SUPARUST_DB_DATA_DIR": filepath.Join(kept, "postgres"), "SUPARUST_STORAGE_ROOT": filepath.Join(kept, "storage"),
 	}
 	maps.Copy(env, p.env)
-	cmd := exec.Command(bin, "start", "--exit-with-stdin") // and with this process, however it ends
+	told := filepath.Join(scratch, "public-url")
+	cmd := exec.Command("sh", "-c", container.StartWhenTold, told, "--exit-with-stdin") // and with this process, however it ends
 	cmd.Dir = project
 	for name, value := range env {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -101,6 +102,11 @@ func (p *process) run(t *testing.T, bin, project, scratch string) {
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	for _, part := range []string{container.APIOf(p.at), "\n"} { // half a line is no address
+		if err := appendTo(told, part); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -127,6 +133,16 @@ func (p *process) run(t *testing.T, bin, project, scratch string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// appendTo writes to the end of a file.
+func appendTo(name, text string) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // answers tells whether the server is ready.

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io/fs"
@@ -41,15 +42,49 @@ func startServerImage(tb testing.TB, o *options) *Server {
 	if err != nil {
 		tb.Fatalf("container: read the project: %v", err)
 	}
-	c := run(tb, o.serverImage,
+	opts := []testcontainers.ContainerCustomizer{
 		testcontainers.WithEnv(env),
 		testcontainers.WithExposedPorts(apiPort, controlPort, embeddedPort),
 		testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = workingDirectory }),
 		testcontainers.WithFiles(files...),
 		testcontainers.WithWaitStrategyAndDeadline(o.timeout, wait.ForHTTP("/auth/v1/health").WithPort(apiPort)),
-	)
+	}
+	if env[publicURL] == "" {
+		opts = append(opts, toldItsAddress()...)
+	}
+	c := run(tb, o.serverImage, opts...)
 	at := endpoints{api: "http://" + address(tb, c, apiPort), control: "http://" + address(tb, c, controlPort), database: address(tb, c, embeddedPort)}
 	return &Server{Server: attach(tb, at, env, o.server), Container: c}
+}
+
+// publicURL is the setting by which the server knows how it is reached: the links
+// of its mails and what it redirects to begin with it.
+const publicURL = "SUPARUST_PUBLIC_URL"
+
+// publicURLFile is where the container finds it. Which port of the host is the
+// server's is decided when the container starts, and no sooner.
+const publicURLFile = "/tmp/suparust-public-url"
+
+// startWhenTold starts the server when the file that it is given first has a
+// whole line.
+const startWhenTold = `until read -r ` + publicURL + ` 2>/dev/null <"$0"; do sleep 0.1; done; export ` + publicURL + `; exec suparust start "$@"`
+
+// toldItsAddress has the server's container wait for the address that it is
+// reached at from here.
+func toldItsAddress() []testcontainers.ContainerCustomizer {
+	return []testcontainers.ContainerCustomizer{
+		testcontainers.WithEntrypoint("sh"),
+		testcontainers.WithCmd("-c", startWhenTold, publicURLFile),
+		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
+			PostStarts: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error { // before it is waited for
+				at, err := c.PortEndpoint(ctx, apiPort, "http")
+				if err != nil {
+					return fmt.Errorf("find the port of the server: %w", err)
+				}
+				return c.CopyToContainer(ctx, []byte(at+"\n"), publicURLFile, 0o644)
+			}},
+		}),
+	}
 }
 
 // endpoints are where a server in a container is reached: URLs, and of the
