@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"server/pg":               0,
 	"migrations":              0,
 	"fixtures":                0,
+	"internal/proctest":       0,
 }
 
 // raised are packages below a named one that stand on a floor of their own.
@@ -165,6 +166,7 @@ func TestImportsPointDown(t *testing.T) {
 // importsTesting lists who may import the testing packages.
 var importsTesting = map[string]string{
 	module + "/suparusttest":                     "it is for tests",
+	module + "/internal/proctest":                "it is for tests about processes, and no program imports it",
 	"github.com/fergusstrange/embedded-postgres": "one of its tests stands in a file that is not named as a test",
 }
 

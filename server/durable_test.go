@@ -182,14 +182,14 @@ func TestReadOnlyDirectory(t *testing.T) {
 		}
 	}
 	c := startChild(t, "start", dir, attr)
-	if !c.out.Scan() {
+	if !c.Reports.Scan() {
 		t.Fatal("the child reports nothing")
 	}
-	said := c.out.Text()
+	said := c.Reports.Text()
 	if !strings.Contains(said, closed) || !strings.Contains(said, "permission denied") {
 		t.Errorf("it says %q", said)
 	}
-	_ = c.cmd.Wait()
+	_ = c.Cmd.Wait()
 	if entries, err := os.ReadDir(closed); err != nil || len(entries) > 0 || len(serversOn(dir)) > 0 {
 		t.Errorf("left: %v %v, %v", entries, serversOn(dir), err)
 	}
@@ -244,15 +244,15 @@ func TestKillUnderLoad(t *testing.T) {
 	dir := publicTempDir(t)
 	c := startChild(t, "load", dir, nil)
 	var acknowledged []string
-	for c.out.Scan() {
-		acknowledged = append(acknowledged, c.out.Text())
+	for c.Reports.Scan() {
+		acknowledged = append(acknowledged, c.Reports.Text())
 		if len(acknowledged) == 150 {
-			if err := c.cmd.Process.Kill(); err != nil {
+			if err := c.Cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	_ = c.cmd.Wait()
+	_ = c.Cmd.Wait()
 	if len(acknowledged) < 150 {
 		t.Fatalf("only %d writes", len(acknowledged))
 	}

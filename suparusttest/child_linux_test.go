@@ -1,11 +1,8 @@
 package suparusttest_test
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -13,12 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/suparust/suparust/internal/proctest"
 	"github.com/suparust/suparust/server/pg"
 	"github.com/suparust/suparust/suparusttest"
 )
@@ -33,12 +30,7 @@ type childReport struct {
 	Error                    string
 }
 
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-	log *syncBuffer
-}
+type child struct{ *proctest.Child }
 
 type childOptions struct {
 	args []string
@@ -49,86 +41,24 @@ type childOptions struct {
 	cache string
 }
 
-// syncBuffer is a child's output.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.b = append(s.b, p...)
-	return len(p), nil
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return string(s.b)
-}
-
-func startChild(tb testing.TB, what string, o childOptions) *child {
+func startChild(tb testing.TB, what string, o childOptions) child {
 	tb.Helper()
 	bin, err := pg.Resolve(tb.Context(), pg.ResolveOptions{})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	// by way of /proc: the test program's own directory is closed to other users
-	self := "/proc/self/exe"
-	if _, err := os.Stat(self); err != nil {
-		self = os.Args[0]
-	}
-	c := &child{cmd: exec.Command(self, append([]string{"-test.run=^TestChild$"}, o.args...)...), log: &syncBuffer{}}
-	c.cmd.Dir = "/"
 	cache := cmp.Or(o.cache, os.Getenv("SUPARUST_CACHE_DIR"), pg.DefaultCacheDir())
-	c.cmd.Env = []string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + filepath.Join(o.dir, "tmp"),
-		"SUPARUST_PG_BIN=" + bin.BinDir, "SUPARUST_CACHE_DIR=" + cache, "GOCOVERDIR=" + o.dir}
-	c.cmd.SysProcAttr = o.attr
-	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
-	r, w, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer w.Close()
-	c.cmd.ExtraFiles = []*os.File{w}
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		tb.Fatal(err)
-	}
-	if err := c.cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	c.out = bufio.NewScanner(r)
-	tb.Cleanup(func() {
-		c.in.Close()
-		_ = c.cmd.Process.Kill()
-		_ = c.cmd.Wait()
-		r.Close()
-		if tb.Failed() {
-			tb.Logf("the child %s said:\n%s", what, c.log)
-		}
-	})
-	return c
+	return child{proctest.Start(tb, proctest.Options{Args: o.args, Attr: o.attr, Env: []string{
+		childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + filepath.Join(o.dir, "tmp"),
+		"SUPARUST_PG_BIN=" + bin.BinDir, "SUPARUST_CACHE_DIR=" + cache, "GOCOVERDIR=" + o.dir,
+	}})}
 }
 
 // report reads what the child reports next.
-func (c *child) report(tb testing.TB) (r childReport) {
+func (c child) report(tb testing.TB) (r childReport) {
 	tb.Helper()
-	if !c.out.Scan() {
-		_ = c.cmd.Wait() // its last words
-		tb.Fatalf("the child reported nothing: %v\n%s", c.out.Err(), c.log)
-	}
-	if err := json.Unmarshal(c.out.Bytes(), &r); err != nil {
-		tb.Fatal(err)
-	}
+	c.Read(tb, &r)
 	return r
-}
-
-func (c *child) proceed(tb testing.TB) {
-	tb.Helper()
-	if _, err := c.in.Write([]byte("go\n")); err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // homeFor makes a home that belongs to whom a child runs as, in memory when
@@ -163,16 +93,8 @@ func homeFor(tb testing.TB, attr *syscall.SysProcAttr) string {
 // tell reports to the parent and waits for its word.
 func tell(t *testing.T, r childReport) {
 	t.Helper()
-	b, err := json.Marshal(r)
-	if err == nil {
-		_, err = os.NewFile(3, "report").Write(append(b, '\n'))
-	}
-	if err == nil {
-		_, err = bufio.NewReader(os.Stdin).ReadString('\n')
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	proctest.Tell(t, r)
+	proctest.Await(t)
 }
 
 func TestChild(t *testing.T) {
@@ -215,29 +137,10 @@ func childDies(t *testing.T, way string) {
 		r.add(s)
 	}
 	tell(t, r)
-	forever := make(chan struct{})
-	switch way {
-	case "pass", "without Main":
-	case "fail":
-		t.Error("as wanted")
-	case "fatal in goroutine":
-		done := make(chan struct{})
-		fatal := t.Fatal // what vet forbids is what is tried here
-		go func() {
-			defer close(done)
-			fatal("as wanted")
-		}()
-		<-done
-	case "panic":
-		panic("as wanted")
-	case "panic in goroutine":
-		go panic("as wanted")
-		<-forever
-	case "exit":
-		os.Exit(3)
-	default: // a timeout or a signal ends it
-		<-forever
+	if way == "without Main" {
+		way = "pass"
 	}
+	proctest.Die(t, way)
 }
 
 // childFails does what leaves something in the logs, and fails.
@@ -281,8 +184,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	if r.Error != "" {
 		t.Error(r.Error)
 	}
-	c.proceed(t)
-	if err := c.cmd.Wait(); err != nil {
+	c.Proceed(t)
+	if err := c.Cmd.Wait(); err != nil {
 		t.Error(err)
 	}
 }
@@ -293,11 +196,11 @@ func TestEvidence(t *testing.T) {
 	home := homeFor(t, nil)
 	c := startChild(t, "evidence", childOptions{dir: home, args: []string{"-test.artifacts", "-test.outputdir=" + home}})
 	r := c.report(t)
-	c.proceed(t)
-	if err := c.cmd.Wait(); err == nil {
+	c.Proceed(t)
+	if err := c.Cmd.Wait(); err == nil {
 		t.Error("the child has passed")
 	}
-	said := c.log.String()
+	said := c.Log()
 	for _, part := range []string{
 		"the server of this test was " + r.URLs[0],
 		"run with -suparust.keep to look into its database: psql \"" + r.DatabaseURLs[0] + `"`,
@@ -344,9 +247,9 @@ func keeps(t *testing.T, what, flag string) {
 	c := startChild(t, what, childOptions{dir: homeFor(t, nil), args: []string{flag}})
 	r := c.report(t)
 	left := inspect(t, r)
-	c.proceed(t)
+	c.Proceed(t)
 	eventually(t, patience, func() error {
-		if !strings.Contains(c.log.String(), "press Ctrl-C to end") {
+		if !strings.Contains(c.Log(), "press Ctrl-C to end") {
 			return errors.New("it does not say how to end it")
 		}
 		return nil
@@ -359,11 +262,11 @@ func keeps(t *testing.T, what, flag string) {
 	} else {
 		res.Body.Close()
 	}
-	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := c.Cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := c.cmd.Wait(); what != "pass" && (!errors.As(err, &exit) || exit.ExitCode() != 1) || what == "pass" && err != nil {
+	if err := c.Cmd.Wait(); what != "pass" && (!errors.As(err, &exit) || exit.ExitCode() != 1) || what == "pass" && err != nil {
 		t.Errorf("the child ended with %v", err)
 	}
 	eventually(t, patience, left.check)

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // nobody is an ordinary user that exists nearly everywhere.
@@ -81,14 +83,14 @@ func (w way) try(t *testing.T, attr *syscall.SysProcAttr, home, cache string) (e
 	t.Helper()
 	c := startChild(t, w.name, childOptions{args: w.args, attr: attr, dir: home, cache: cache})
 	left := inspect(t, c.report(t))
-	c.proceed(t)
+	c.Proceed(t)
 	if w.signal != nil {
-		if err := c.cmd.Process.Signal(w.signal); err != nil {
+		if err := c.Cmd.Process.Signal(w.signal); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return func(t *testing.T) {
-		if err := c.cmd.Wait(); w.passes != (err == nil) {
+		if err := c.Cmd.Wait(); w.passes != (err == nil) {
 			t.Errorf("the child ended with %v", err)
 		}
 		eventually(t, patience, left.check)
@@ -207,17 +209,7 @@ func (m *remains) check() error {
 	return nil
 }
 
-// processesWith lists the processes whose command line mentions a path.
-func processesWith(path string) []string {
-	var found []string
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, l := range lines {
-		if b, err := os.ReadFile(l); err == nil && strings.Contains(string(b), path) {
-			found = append(found, filepath.Dir(l))
-		}
-	}
-	return found
-}
+var processesWith = proctest.Mentioning
 
 func open(port string) bool {
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))

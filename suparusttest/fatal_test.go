@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // failing is a testing.TB that another test lets fail.
@@ -67,44 +68,10 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// publicTempDir is a temporary directory that PostgreSQL's account can reach;
-// that of testing.TB is closed to it under root.
-func publicTempDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "suparust-test-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			tb.Error(err)
-		}
-	})
-	return dir
-}
-
 // patience is how long what has ended may take to go.
 const patience = 30 * time.Second
 
-// eventually waits for a condition and fails with its last reason.
-func eventually(tb testing.TB, limit time.Duration, condition func() error) {
-	tb.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			tb.Fatal(err)
-		}
-	}
-}
+var (
+	publicTempDir = proctest.TempDir
+	eventually    = proctest.Eventually
+)

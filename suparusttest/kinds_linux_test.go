@@ -33,8 +33,8 @@ func TestMainOptions(t *testing.T) {
 	t.Parallel()
 	c := startChild(t, "defaults", childOptions{dir: homeFor(t, nil)})
 	want(t, "the code, of which the later option decides", c.report(t).Error, "456456")
-	c.proceed(t)
-	if err := c.cmd.Wait(); err != nil {
+	c.Proceed(t)
+	if err := c.Cmd.Wait(); err != nil {
 		t.Error(err)
 	}
 }
@@ -62,10 +62,10 @@ func TestSharedClusterKilled(t *testing.T) {
 	if len(r.Dirs) != 2 || r.Dirs[0] != r.Dirs[1] || len(processesWith(r.Dirs[0])) == 0 {
 		t.Fatalf("the two servers are on %q", r.Dirs)
 	}
-	if err := c.cmd.Process.Kill(); err != nil {
+	if err := c.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.cmd.Wait() // it was killed
+	_ = c.Cmd.Wait() // it was killed
 	left := &remains{roots: []string{filepath.Dir(r.Dirs[0])}}
 	eventually(t, patience, left.check)
 	noDatabaseIn(t, home)
@@ -104,8 +104,8 @@ func TestBenchmarks(t *testing.T) {
 	t.Parallel()
 	c := startChild(t, "benchmark", childOptions{dir: homeFor(t, nil), args: []string{"-test.benchtime=20x"}})
 	want(t, "what a benchmark leaves", c.report(t).Error, "")
-	c.proceed(t)
-	if err := c.cmd.Wait(); err != nil {
+	c.Proceed(t)
+	if err := c.Cmd.Wait(); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,10 +170,10 @@ func TestFuzzTargets(t *testing.T) {
 	}
 	home := homeFor(t, nil)
 	c := startChild(t, "fuzz", childOptions{dir: home, args: []string{"-test.fuzz=^FuzzStart$", "-test.fuzztime=300x", "-test.parallel=2", "-test.fuzzcachedir=" + filepath.Join(home, "fuzz")}})
-	if err := c.cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, c.log)
+	if err := c.Cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, c.Log())
 	}
-	if said := c.log.String(); !strings.Contains(said, "execs: ") || !strings.Contains(said, "PASS") {
+	if said := c.Log(); !strings.Contains(said, "execs: ") || !strings.Contains(said, "PASS") {
 		t.Errorf("the child said\n%s", said)
 	}
 	for _, what := range []string{"began", "ended"} {

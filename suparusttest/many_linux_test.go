@@ -89,7 +89,7 @@ func TestMany(t *testing.T) {
 				return
 			case <-often.C:
 			}
-			memory, n := treeMemory(c.cmd.Process.Pid)
+			memory, n := treeMemory(c.Cmd.Process.Pid)
 			peak, clusters = max(peak, memory), max(clusters, n)
 		}
 	})
@@ -115,8 +115,8 @@ func TestMany(t *testing.T) {
 			left.roots = append(left.roots, root)
 		}
 	}
-	c.proceed(t)
-	if err := c.cmd.Wait(); err != nil {
+	c.Proceed(t)
+	if err := c.Cmd.Wait(); err != nil {
 		t.Errorf("the child has failed: %v", err)
 	}
 	eventually(t, patience, left.check)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/suparust/suparust/cmd"
+	"github.com/suparust/suparust/internal/proctest"
 	"github.com/suparust/suparust/server"
 )
 
@@ -140,22 +141,7 @@ func (o *output) String() string {
 
 // publicTempDir is a folder that PostgreSQL may pass through where it runs
 // under another user.
-func publicTempDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "suparust-test-client-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
+var publicTempDir = proctest.TempDir
 
 // freePorts finds a free port for the API such that PostgreSQL's and the
 // mailbox's, 10000 and 20000 further, are free too. All are below those that

@@ -3,7 +3,6 @@
 package pg
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,16 +35,14 @@ func TestAccounts(t *testing.T) {
 			}
 			child := startChild(t, "start", childOptions{attr: c.attr, dir: homeFor(t, c.attr)})
 			var r struct{ Error, Answer, Mode string }
-			if err := json.Unmarshal([]byte(child.line(t)), &r); err != nil {
-				t.Fatal(err)
-			}
+			child.Read(t, &r)
 			if r.Error != "" || r.Answer != "100" {
 				t.Fatalf("%+v", r)
 			}
 			if want := string(rune('0' + int(c.mode))); r.Mode != want {
 				t.Errorf("mode %s, want %s", r.Mode, want)
 			}
-			if err := child.cmd.Wait(); err != nil {
+			if err := child.Cmd.Wait(); err != nil {
 				t.Error(err)
 			}
 		})

@@ -3,15 +3,12 @@
 package pg
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,17 +17,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // A child is this test program again, running one function below: what must be seen from outside, such as a death, or
 // what needs another user, happens in it.
-
-type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-	log string
-}
 
 type childOptions struct {
 	env  []string
@@ -39,64 +31,13 @@ type childOptions struct {
 	dir  string // home and temporary directory; must be the child user's
 }
 
-func startChild(tb testing.TB, what string, o childOptions) *child {
+func startChild(tb testing.TB, what string, o childOptions) *proctest.Child {
 	tb.Helper()
 	if o.dir == "" {
 		o.dir = publicTempDir(tb)
 	}
-	c := &child{log: filepath.Join(tb.TempDir(), "child.log")}
-	logFile, err := os.Create(c.log)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer logFile.Close()
-	// by way of /proc: the test program's own directory is closed to other users
-	self := "/proc/self/exe"
-	if _, err := os.Stat(self); err != nil {
-		self = os.Args[0]
-	}
-	c.cmd = exec.Command(self, append([]string{"-test.run=^TestChild$"}, o.args...)...)
-	c.cmd.Dir = "/"
-	c.cmd.Env = append([]string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + o.dir,
-		"SUPARUST_PG_CHILD_BIN=" + testBinaries(tb).BinDir, "SUPARUST_PG_CHILD_CACHE=" + o.dir + "/cache", "GOCOVERDIR=" + o.dir}, o.env...)
-	c.cmd.SysProcAttr = o.attr
-	c.cmd.Stderr = logFile
-	r, w, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c.cmd.ExtraFiles = []*os.File{w}
-	c.in, err = c.cmd.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c.cmd.Stdout = logFile
-	if err := c.cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	w.Close()
-	c.out = bufio.NewScanner(r)
-	tb.Cleanup(func() {
-		c.in.Close()
-		_ = c.cmd.Process.Kill()
-		_ = c.cmd.Wait()
-		r.Close()
-		if tb.Failed() {
-			b, _ := os.ReadFile(c.log)
-			tb.Logf("the child %s said:\n%s", what, b)
-		}
-	})
-	return c
-}
-
-// line reads the child's next report.
-func (c *child) line(tb testing.TB) string {
-	tb.Helper()
-	if !c.out.Scan() {
-		b, _ := os.ReadFile(c.log)
-		tb.Fatalf("the child reported nothing more: %v\n%s", c.out.Err(), b)
-	}
-	return c.out.Text()
+	return proctest.Start(tb, proctest.Options{Args: o.args, Attr: o.attr, Env: append([]string{childEnv + "=" + what, "PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + o.dir,
+		"SUPARUST_PG_CHILD_BIN=" + testBinaries(tb).BinDir, "SUPARUST_PG_CHILD_CACHE=" + o.dir + "/cache", "GOCOVERDIR=" + o.dir}, o.env...)})
 }
 
 // childReport is what a child tells about the clusters it runs.
@@ -109,19 +50,6 @@ type childReport struct {
 	DataDir  string
 	Posix    []string
 	Mode     int
-}
-
-// report writes to the parent. It is the only use of file descriptor 3.
-var reportTo = os.NewFile(3, "report")
-
-func report(tb testing.TB, v any) {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, err = reportTo.Write(append(b, '\n'))
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
 }
 
 func TestChild(t *testing.T) {
@@ -159,7 +87,7 @@ func childFreezes(t *testing.T, postmaster string) {
 	if _, err := freeze(t.Context(), pid); err != nil {
 		t.Fatal(err)
 	}
-	report(t, "frozen")
+	proctest.Tell(t, "frozen")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
@@ -194,38 +122,17 @@ func childDies(t *testing.T, way string) {
 		t.Fatal(err)
 	}
 	r.Mode = int(acct.mode)
-	report(t, r)
-	// wait for the parent's word, so that it has read the report
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	forever := make(chan struct{})
-	switch way {
-	case "pass":
-	case "stop":
+	proctest.Tell(t, r)
+	proctest.Await(t) // until the parent has read the report
+	if way == "stop" {
 		for _, cl := range clusters {
 			if err := cl.Stop(); err != nil {
 				t.Error(err)
 			}
 		}
-	case "fail":
-		t.Error("as wanted")
-	case "fatal in goroutine":
-		done := make(chan struct{})
-		fatal := t.Fatal // what vet forbids is what is tried here
-		go func() {
-			defer close(done)
-			fatal("as wanted")
-		}()
-		<-done
-	case "panic":
-		go panic("as wanted")
-		<-forever
-	case "exit":
-		os.Exit(3)
-	default: // a timeout or a signal ends it
-		<-forever
+		return
 	}
+	proctest.Die(t, way)
 }
 
 // childWrites writes rows into a durable cluster and reports each once it is committed, until it is killed.
@@ -247,7 +154,7 @@ func childWrites(t *testing.T, dataDir string) {
 		if _, err := conn.Exec(ctx, "insert into notes values ($1, repeat('x', 500))", i); err != nil {
 			t.Fatal(err)
 		}
-		report(t, i)
+		proctest.Tell(t, i)
 	}
 }
 
@@ -266,7 +173,7 @@ func childRestores(t *testing.T, dataDir string) {
 	}
 	for i := 0; ; i++ {
 		execAll(t, cl, "insert into notes select i, 'later' from generate_series(101, 200) i")
-		report(t, i)
+		proctest.Tell(t, i)
 		if err := cl.Restore(t.Context(), s, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +196,7 @@ func childBuilds(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report(t, tmpl.Size())
+	proctest.Tell(t, tmpl.Size())
 }
 
 // childBlocks stays in the middle of building a template.
@@ -306,7 +213,7 @@ func childBlocks(t *testing.T) {
 		for _, r := range roots {
 			paths = append(paths, r.path)
 		}
-		report(t, paths)
+		proctest.Tell(t, paths)
 		select {}
 	}
 	_, err := LoadTemplate(context.Background(), s)
@@ -344,7 +251,7 @@ func childStarts(t *testing.T) {
 	if err != nil {
 		r.Error = err.Error()
 	}
-	report(t, r)
+	proctest.Tell(t, r)
 }
 
 const childPatience = 30 * time.Second

@@ -5,7 +5,6 @@ package pg
 import (
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -17,19 +16,6 @@ func portOpen(port int) bool {
 	}
 	conn.Close()
 	return true
-}
-
-// processesWith lists the processes whose command line mentions a path.
-func processesWith(path string) []string {
-	var found []string
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, l := range lines {
-		b, err := os.ReadFile(l)
-		if err == nil && strings.Contains(string(b), path) && !strings.Contains(l, "/"+strconv.Itoa(os.Getpid())+"/") {
-			found = append(found, filepath.Dir(l)+" "+strings.ReplaceAll(string(b), "\x00", " "))
-		}
-	}
-	return found
 }
 
 // posixSegments lists the shared memory files that a process has mapped.

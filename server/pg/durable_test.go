@@ -72,21 +72,21 @@ func TestDurableSurvivesKill(t *testing.T) {
 	c := startChild(t, "load:"+dir, childOptions{dir: home})
 	last := 0
 	for range 300 {
-		n, err := strconv.Atoi(c.line(t))
+		n, err := strconv.Atoi(c.Line(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		last = n
 	}
-	if err := c.cmd.Process.Kill(); err != nil {
+	if err := c.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for c.out.Scan() { // what it told before it died
-		if n, err := strconv.Atoi(c.out.Text()); err == nil {
+	for c.Reports.Scan() { // what it told before it died
+		if n, err := strconv.Atoi(c.Reports.Text()); err == nil {
 			last = n
 		}
 	}
-	_ = c.cmd.Wait()
+	_ = c.Cmd.Wait()
 	// at once: the killed process's server may still be stopping
 	cl := startTest(t, Config{Template: testTemplate(t), DataDir: dir})
 	want := strconv.Itoa(last - 1000 + 1)

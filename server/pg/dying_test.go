@@ -4,7 +4,6 @@ package pg
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -67,9 +66,7 @@ func TestWaysOfDying(t *testing.T) {
 				t.Run(w.name, func(t *testing.T) {
 					c := startChild(t, "die:"+w.name, childOptions{args: w.args, attr: attr, dir: home})
 					var r childReport
-					if err := json.Unmarshal([]byte(c.line(t)), &r); err != nil {
-						t.Fatal(err)
-					}
+					c.Read(t, &r)
 					if len(r.Posix) > 0 {
 						t.Errorf("the servers use POSIX shared memory, which outlives a kill: %v", r.Posix)
 					}
@@ -78,18 +75,16 @@ func TestWaysOfDying(t *testing.T) {
 							t.Errorf("the server %d does not run to begin with", pid)
 						}
 					}
-					if _, err := c.in.Write([]byte("go\n")); err != nil {
-						t.Fatal(err)
-					}
+					c.Proceed(t)
 					if w.name == "SIGKILL after its servers" {
 						killClones(t, r)
 					}
 					if w.signal != nil {
-						if err := c.cmd.Process.Signal(w.signal); err != nil {
+						if err := c.Cmd.Process.Signal(w.signal); err != nil {
 							t.Fatal(err)
 						}
 					}
-					err := c.cmd.Wait()
+					err := c.Cmd.Wait()
 					if ok := w.name == "pass" || w.name == "stop"; ok != (err == nil) {
 						t.Errorf("the child ended with %v", err)
 					}
@@ -136,9 +131,7 @@ func TestDyingWhileBuilding(t *testing.T) {
 			home := homeFor(t, attr)
 			c := startChild(t, "block", childOptions{attr: attr, dir: home})
 			var roots []string
-			if err := json.Unmarshal([]byte(c.line(t)), &roots); err != nil {
-				t.Fatal(err)
-			}
+			c.Read(t, &roots)
 			running := 0
 			for _, root := range roots {
 				running += len(processesWith(root))
@@ -146,7 +139,7 @@ func TestDyingWhileBuilding(t *testing.T) {
 			if len(roots) == 0 || running == 0 {
 				t.Fatalf("%d roots with %d processes to begin with", len(roots), running)
 			}
-			if err := c.cmd.Process.Kill(); err != nil {
+			if err := c.Cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, childPatience, func() error {
@@ -208,11 +201,9 @@ func TestWatchdogKilledToo(t *testing.T) {
 	}
 	c := startChild(t, "die:SIGKILL", childOptions{dir: homeFor(t, nil)})
 	var r childReport
-	if err := json.Unmarshal([]byte(c.line(t)), &r); err != nil {
-		t.Fatal(err)
-	}
+	c.Read(t, &r)
 	dogs := 0
-	for _, p := range childrenOfThreads(c.cmd.Process.Pid) {
+	for _, p := range childrenOfThreads(c.Cmd.Process.Pid) {
 		if cmdlineHas(p, "suparust-watchdog") {
 			dogs++
 			if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
@@ -223,10 +214,10 @@ func TestWatchdogKilledToo(t *testing.T) {
 	if dogs != 1 {
 		t.Fatalf("%d watchdogs", dogs)
 	}
-	if err := c.cmd.Process.Kill(); err != nil {
+	if err := c.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.cmd.Wait()
+	_ = c.Cmd.Wait()
 	eventually(t, childPatience, func() error {
 		for _, p := range r.Pids {
 			for _, dir := range r.Dirs {

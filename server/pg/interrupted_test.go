@@ -18,14 +18,14 @@ func TestKilledWhileFrozen(t *testing.T) {
 	cl := startTest(t, Config{})
 	pid := cl.current().pid
 	c := startChild(t, "freeze:"+strconv.Itoa(pid), childOptions{})
-	c.line(t)
+	c.Line(t)
 	if still, err := standsStill(pid); err != nil || !still {
 		t.Fatalf("the server does not stand still: %v", err)
 	}
-	if err := c.cmd.Process.Kill(); err != nil {
+	if err := c.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.cmd.Wait()
+	_ = c.Cmd.Wait()
 	if got := queryString(t, cl, superuser, "postgres", "select count(*)::text from notes"); got != "100" {
 		t.Errorf("%s notes", got)
 	}
@@ -131,15 +131,15 @@ func TestKilledWhileRestoring(t *testing.T) {
 	for round := range 5 {
 		c := startChild(t, "restore:"+data, childOptions{dir: dir})
 		for range round {
-			c.line(t)
+			c.Line(t)
 		}
-		c.line(t)
+		c.Line(t)
 		moment := time.NewTimer(time.Duration(round) * 11 * time.Millisecond)
 		<-moment.C // anywhere in a restore
-		if err := c.cmd.Process.Kill(); err != nil {
+		if err := c.Cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = c.cmd.Wait()
+		_ = c.Cmd.Wait()
 		cl := startTest(t, Config{DataDir: data})
 		wantNothingLeft(t, data)
 		got := queryString(t, cl, superuser, "postgres", "select count(*) || ' ' || min(id) || ' ' || max(id) from notes")

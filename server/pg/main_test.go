@@ -8,14 +8,14 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // childEnv makes the test program a child of itself that does one thing; see child_test.go.
@@ -27,6 +27,11 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/suparust/suparust/server/pg.spawnForever"), goleak.IgnoreCurrent())
 }
+
+var (
+	eventually    = proctest.Eventually
+	processesWith = proctest.Mentioning
+)
 
 // testLog writes to the test's output and remembers what was said.
 type testLog struct {
@@ -139,26 +144,6 @@ func tryQuery(ctx context.Context, cl *Cluster, user, db, sql string, args ...an
 	return s, err
 }
 
-// eventually waits for a condition and fails with its last reason.
-func eventually(tb testing.TB, limit time.Duration, cond func() error) {
-	tb.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := cond()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			tb.Fatal(err)
-		}
-	}
-}
-
 // publicTempDir is a temporary directory that the server's account can reach; t.TempDir is closed to it under root. It is
 // in memory when there is room: the tests write whole databases, and a disk makes that slow at times.
 func publicTempDir(tb testing.TB) string {
@@ -167,34 +152,13 @@ func publicTempDir(tb testing.TB) string {
 	if roomInMemory("/dev/shm", 1<<30) {
 		base = "/dev/shm"
 	}
-	return tempDirIn(tb, base)
+	return proctest.TempDirIn(tb, base)
 }
 
 // programDir is a public temporary directory for programs: memory is often mounted without the right to execute.
 func programDir(tb testing.TB) string {
 	tb.Helper()
-	return tempDirIn(tb, "")
-}
-
-func tempDirIn(tb testing.TB, base string) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp(base, "suparust-test-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			tb.Error(err)
-		}
-	})
-	dir, err = filepath.EvalSymlinks(dir)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return dir
+	return proctest.TempDir(tb)
 }
 
 func wantError(tb testing.TB, err error, parts ...string) {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // twentyMB fills the database of a cluster to 20 MB of data files.
@@ -86,15 +88,15 @@ func BenchmarkSnapshot(b *testing.B) {
 		benchSnapshot(b, startTest(b, Config{Template: tmpl}), func() string { return "" })
 	})
 	b.Run("ephemeral to disk", func(b *testing.B) {
-		dir, n := tempDirIn(b, ""), 0
+		dir, n := proctest.TempDirIn(b, ""), 0
 		benchSnapshot(b, startTest(b, Config{Template: tmpl}), func() string { n++; return filepath.Join(dir, string(rune('a'+n%26))) })
 	})
 	b.Run("durable", func(b *testing.B) {
-		dir, n := tempDirIn(b, ""), 0
+		dir, n := proctest.TempDirIn(b, ""), 0
 		benchSnapshot(b, startTest(b, Config{Template: tmpl, DataDir: filepath.Join(dir, "data")}), func() string { n++; return filepath.Join(dir, string(rune('a'+n%26))) })
 	})
 	b.Run("durable, ready", func(b *testing.B) {
-		dir := tempDirIn(b, "")
+		dir := proctest.TempDirIn(b, "")
 		benchSpare(b, startTest(b, Config{Template: tmpl, DataDir: filepath.Join(dir, "data")}), filepath.Join(dir, "saved"))
 	})
 }

@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/suparust/suparust/internal/proctest"
 )
 
 // What is made in a directory of ext4's lies together, and where it is spread it does not: new files need not look for a
 // place among those just removed.
 func TestSpreadBelow(t *testing.T) {
 	t.Parallel()
-	dir := tempDirIn(t, "")
+	dir := proctest.TempDirIn(t, "")
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		t.Fatal(err)

@@ -218,10 +218,10 @@ func TestTemplateOneBuilder(t *testing.T) {
 	file := filepath.Join(home, "builds")
 	a := startChild(t, "build:"+file, childOptions{dir: home})
 	b := startChild(t, "build:"+file, childOptions{dir: home})
-	if sizeA, sizeB := a.line(t), b.line(t); sizeA != sizeB {
+	if sizeA, sizeB := a.Line(t), b.Line(t); sizeA != sizeB {
 		t.Errorf("%s and %s bytes", sizeA, sizeB)
 	}
-	if err := errors.Join(a.cmd.Wait(), b.cmd.Wait()); err != nil {
+	if err := errors.Join(a.Cmd.Wait(), b.Cmd.Wait()); err != nil {
 		t.Fatal(err)
 	}
 	lines, err := os.ReadFile(file)
