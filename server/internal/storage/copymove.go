@@ -96,28 +96,10 @@ type metadataChange struct {
 }
 
 // copyTo makes the copy under the caller's role. allowed, when not nil, judges
-// the source before anything is written.
+// the source of a copy that may be made.
 func (c *call) copyTo(t target, change metadataChange, upsert bool, allowed func(*found) error) (*object, error) {
-	version := uuid.NewString()
-	source, err := c.copyBytes(t, version, allowed)
+	row, err := c.copyBytes(t, change, upsert, allowed)
 	if err != nil {
-		return nil, err
-	}
-	row := newRow{bucket: t.toBucket, key: t.key, version: version, owner: c.owner(), user: source.user}
-	if !change.keep {
-		row.user = change.user
-	}
-	if string(row.user) == "null" {
-		row.user = nil
-	}
-	err = func() error {
-		if row.metadata, err = c.copiedMetadata(source.raw, change); err != nil {
-			return err
-		}
-		return c.mayWrite(c.asUser(), row, upsert)
-	}()
-	if err != nil {
-		c.removeBytes(version)
 		return nil, err
 	}
 	done, err := c.write(write{newRow: row, upsert: upsert, returning: " returning " + objectColumns})
@@ -128,34 +110,53 @@ func (c *call) copyTo(t target, change metadataChange, upsert bool, allowed func
 	return &o, nil
 }
 
-// copyBytes finds the source under the caller's role and gives its bytes the
-// new version as well.
-func (c *call) copyBytes(t target, version string, allowed func(*found) error) (*found, error) {
+// copyBytes finds the source and asks whether its copy may be written, both
+// under the caller's role, and then gives the bytes the version of the copy's
+// row as well. A source whose bytes are gone was replaced: all is done again.
+func (c *call) copyBytes(t target, change metadataChange, upsert bool, allowed func(*found) error) (newRow, error) {
 	const tries = 3
 	for try := 1; ; try++ {
 		source, err := c.findAs(c.asUser(), t.bucket, t.source)
 		if err != nil {
-			return nil, err
+			return newRow{}, err
 		}
 		if source == nil {
-			return nil, errNoSuchKey()
+			return newRow{}, errNoSuchKey()
+		}
+		row, err := c.copiedRow(t, source, change)
+		if err != nil {
+			return newRow{}, err
+		}
+		if err := c.mayWrite(c.asUser(), row, upsert); err != nil {
+			return newRow{}, err
 		}
 		if allowed != nil {
 			if err := allowed(source); err != nil {
-				return nil, err
+				return newRow{}, err
 			}
 		}
-		err = c.h.blobs.Copy(c.ctx(), source.version, version)
-		if err == nil {
-			return source, nil
+		err = c.h.blobs.Copy(c.ctx(), source.version, row.version)
+		if errors.Is(err, blob.ErrNotFound) {
+			if try < tries {
+				continue
+			}
+			err = withCause(errGone(), err)
 		}
-		if !errors.Is(err, blob.ErrNotFound) {
-			return nil, err
-		}
-		if try == tries {
-			return nil, withCause(errGone(), err)
-		}
+		return row, err
 	}
+}
+
+// copiedRow is the row of a copy that is to be made.
+func (c *call) copiedRow(t target, source *found, change metadataChange) (newRow, error) {
+	metadata, err := c.copiedMetadata(source.raw, change)
+	row := newRow{bucket: t.toBucket, key: t.key, version: uuid.NewString(), owner: c.owner(), metadata: metadata, user: source.user}
+	if !change.keep {
+		row.user = change.user
+	}
+	if string(row.user) == "null" {
+		row.user = nil
+	}
+	return row, err
 }
 
 // copiedMetadata is the source's metadata with what the request replaces.

@@ -1,8 +1,14 @@
 package storage_test
 
 import (
+	"context"
 	"encoding/base64"
+	"io"
+	"sync/atomic"
 	"testing"
+
+	"github.com/suparust/suparust/server/internal/storage"
+	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
 //covers:storage 1 19 55 80
@@ -58,6 +64,62 @@ func TestCopy(t *testing.T) {
 	cp(user, map[string]any{"destinationKey": "mine"}, headers{"X-Upsert": "true"}).violates(t)
 	a.exec(mayUpdate)
 	cp(user, map[string]any{"destinationKey": "mine"}, headers{"X-Upsert": "true"}).ok(t)
+	a.bytesMatchRows(t)
+}
+
+// touched is a store that notes whether bytes were read or stored.
+type touched struct {
+	blob.Store
+	n atomic.Int64
+}
+
+func (s *touched) Put(ctx context.Context, version string, r io.Reader, limit int64) (blob.Info, error) {
+	s.n.Add(1)
+	return s.Store.Put(ctx, version, r, limit)
+}
+
+func (s *touched) Open(ctx context.Context, version string, offset, length int64) (io.ReadCloser, error) {
+	s.n.Add(1)
+	return s.Store.Open(ctx, version, offset, length)
+}
+
+func (s *touched) Copy(ctx context.Context, from, to string) error {
+	s.n.Add(1)
+	return s.Store.Copy(ctx, from, to)
+}
+
+// TestCopyAsksFirst: no bytes are touched for a copy that may not be.
+//
+//covers:storage 80
+func TestCopyAsksFirst(t *testing.T) {
+	t.Parallel()
+	store := &touched{}
+	a, c := startS3(t, func(cfg *storage.Config) { store.Store, cfg.Blobs = cfg.Blobs, store })
+	a.bucket("b", false)
+	a.put("b/src", "content")
+	a.put("b/taken", "taken")
+	a.exec(maySelect + mayInsert + mayUpdate)
+	user := a.user(alice)
+	cu := c.as(user)
+	upload := cu.begin("/b/parts")
+	source := headers{"X-Amz-Copy-Source": "b/src"}
+	body := func(to string) map[string]any {
+		return map[string]any{"bucketId": "b", "sourceKey": "src", "destinationKey": to}
+	}
+	before := store.n.Load()
+	a.do("POST", "/object/copy", user, body("taken")).duplicate(t, "KeyAlreadyExists")
+	wantFailure(t, "a condition", cu.do("PUT", "/b/new", "", "", source, headers{"X-Amz-Copy-Source-If-Match": `"x"`}), 412, "PreconditionFailed", "")
+	wantFailure(t, "a part whose source is hidden", c.as(a.sign(map[string]any{"role": "anon"})).do("PUT", "/b/parts", "partNumber=1&uploadId="+upload, "", source), 404, "NoSuchKey", "")
+	a.exec(`drop policy may_insert on storage.objects`)
+	a.do("POST", "/object/copy", user, body("new")).violates(t)
+	a.do("POST", "/object/copy", user, body("taken"), headers{"X-Upsert": "true"}).violates(t)
+	const refused = "new row violates row-level security policy"
+	wantFailure(t, "S3 copy", cu.do("PUT", "/b/new", "", "", source), 403, "AccessDenied", refused)
+	wantFailure(t, "S3 copy with a condition", cu.do("PUT", "/b/new", "", "", source, headers{"X-Amz-Copy-Source-If-Match": `"x"`}), 403, "AccessDenied", refused)
+	wantFailure(t, "S3 part", cu.do("PUT", "/b/parts", "partNumber=1&uploadId="+upload, "", source), 403, "AccessDenied", refused)
+	if n := store.n.Load() - before; n != 0 {
+		t.Errorf("bytes were touched %d times", n)
+	}
 	a.bytesMatchRows(t)
 }
 

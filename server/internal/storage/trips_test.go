@@ -106,10 +106,14 @@ func TestRoundTrips(t *testing.T) {
 		{"download out of a private bucket", "GET", "/object/closed/x", a.service, nil, 200, 1},
 		{"download that policies hide", "GET", "/object/closed/x", a.anon, nil, 400, 1},
 		{"download with a key, public", "GET", "/object/b/k", a.anon, nil, 200, 1},
+		{"copy", "POST", "/object/copy", a.service, headers{"Copy": "copied"}, 200, 3},
+		{"a copy whose name is taken", "POST", "/object/copy", a.service, headers{"Copy": "k"}, 400, 2},
 	} {
 		before := trips.Load()
 		var body any = "hello"
 		switch {
+		case r.headers["Copy"] != "":
+			body = map[string]any{"bucketId": "b", "sourceKey": "k", "destinationKey": r.headers["Copy"]}
 		case r.method == "GET":
 			body = nil
 		case r.headers["Large"] != "":
