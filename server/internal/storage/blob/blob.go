@@ -34,7 +34,8 @@ type Store interface {
 	Open(ctx context.Context, version string, offset, length int64) (io.ReadCloser, error)
 	// Has tells whether a version is there, without reading of it.
 	Has(ctx context.Context, version string) (bool, error)
-	// Copy stores the bytes of from under the new version to as well.
+	// Copy stores the bytes of from under the new version to as well, or nothing
+	// when it fails.
 	Copy(ctx context.Context, from, to string) error
 	// Remove deletes versions; one that is not there is no error. What cannot
 	// be removed now is remembered and tried again.

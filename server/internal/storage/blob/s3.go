@@ -1,10 +1,7 @@
 package blob
 
 import (
-	"bytes"
 	"context"
-	"crypto/md5" // the ETag of the API is an MD5; nothing is protected by it
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -160,90 +157,6 @@ func (s *S3) open() (*minio.Core, error) {
 
 func (s *S3) key(version string) string { return s.cfg.Prefix + object(version) }
 
-// Put implements Store. What fits into one part is one request; more are sent
-// part by part, so that memory does not depend on the size.
-func (s *S3) Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error) {
-	if !ValidVersion(version) {
-		return Info{}, fmt.Errorf("%q cannot name a version: it must be a lower case UUID", version)
-	}
-	client, err := s.open()
-	if err != nil {
-		return Info{}, err
-	}
-	parts := &partSource{ctx: ctx, r: r, limit: limit, size: max(minPart, limit/maxParts+1), sum: md5.New()}
-	first, err := parts.next()
-	if err != nil {
-		return Info{}, err
-	}
-	if parts.ended {
-		err = s.conditionally(func(o minio.PutObjectOptions) error {
-			_, err := client.PutObject(ctx, s.cfg.Bucket, s.key(version), bytes.NewReader(first), int64(len(first)), "", "", o)
-			return err
-		})
-	} else {
-		err = s.putParts(ctx, client, version, parts, first)
-	}
-	if err != nil {
-		return Info{}, err
-	}
-	return Info{Size: parts.read, MD5: hex.EncodeToString(parts.sum.Sum(nil))}, nil
-}
-
-// conditionally writes what must not be there yet. A service that knows no such
-// condition is asked without it: versions are random.
-func (s *S3) conditionally(write func(minio.PutObjectOptions) error) error {
-	o := minio.PutObjectOptions{ContentType: "application/octet-stream", DisableMultipart: true}
-	if !s.unconditional.Load() {
-		o.SetMatchETagExcept("*")
-	}
-	err := write(o)
-	switch minio.ToErrorResponse(err).StatusCode {
-	case http.StatusPreconditionFailed, http.StatusConflict:
-		return ErrExists
-	case http.StatusNotImplemented:
-		if s.unconditional.CompareAndSwap(false, true) {
-			return write(minio.PutObjectOptions{ContentType: o.ContentType, DisableMultipart: true})
-		}
-	}
-	return err
-}
-
-func (s *S3) putParts(ctx context.Context, client *minio.Core, version string, parts *partSource, part []byte) (err error) {
-	bucket, key := s.cfg.Bucket, s.key(version)
-	id, err := client.NewMultipartUpload(ctx, bucket, key, minio.PutObjectOptions{ContentType: "application/octet-stream"})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if e := client.AbortMultipartUpload(ctx, bucket, key, id); e != nil {
-			s.log.Warn("the parts of an upload that failed could not be removed; a later sweep removes them", "error", e)
-		}
-	}()
-	var done []minio.CompletePart
-	for len(part) > 0 {
-		p, err := client.PutObjectPart(ctx, bucket, key, id, len(done)+1, bytes.NewReader(part), int64(len(part)), minio.PutObjectPartOptions{})
-		if err != nil {
-			return err
-		}
-		done = append(done, minio.CompletePart{PartNumber: p.PartNumber, ETag: p.ETag})
-		if parts.ended {
-			break
-		}
-		if part, err = parts.next(); err != nil {
-			return err
-		}
-	}
-	return s.conditionally(func(o minio.PutObjectOptions) error {
-		_, err := client.CompleteMultipartUpload(ctx, bucket, key, id, done, o)
-		return err
-	})
-}
-
 // Immediate implements Store.
 func (*S3) Immediate() bool { return false }
 
@@ -331,14 +244,22 @@ func (s *S3) Copy(ctx context.Context, from, to string) error {
 	dst := minio.CopyDestOptions{Bucket: s.cfg.Bucket, Object: s.key(to)}
 	src := minio.CopySrcOptions{Bucket: s.cfg.Bucket, Object: s.key(from)}
 	info, err := client.StatObject(ctx, s.cfg.Bucket, s.key(from), minio.StatObjectOptions{})
-	if err == nil && info.Size > maxCopy {
-		_, err = client.ComposeObject(ctx, dst, src)
-	} else if err == nil {
-		_, err = client.Client.CopyObject(ctx, dst, src)
+	if err == nil {
+		long, done := lasting(ctx)
+		defer done()
+		if info.Size > maxCopy {
+			_, err = client.ComposeObject(long, dst, src)
+		} else {
+			_, err = client.Client.CopyObject(long, dst, src)
+		}
 	}
-	if err != nil && isMissing(err) {
+	switch {
+	case err == nil:
+		return nil
+	case isMissing(err):
 		return ErrNotFound
 	}
+	s.undo(ctx, client, to, err)
 	return err
 }
 

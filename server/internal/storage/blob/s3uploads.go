@@ -170,7 +170,8 @@ func (u *S3Uploads) write(ctx context.Context, client *minio.Core, version strin
 		return err
 	}
 	var o minio.PutObjectOptions
-	if !u.store.unconditional.Load() {
+	conditional := !u.store.unconditional.Load()
+	if conditional {
 		o.SetMatchETag(r.etag)
 	}
 	err = put(o)
@@ -181,7 +182,8 @@ func (u *S3Uploads) write(ctx context.Context, client *minio.Core, version strin
 		return errors.Join(ErrBusy, err)
 	case isMissing(err):
 		return ErrNotFound // discarded meanwhile
-	case status == http.StatusNotImplemented && u.store.unconditional.CompareAndSwap(false, true):
+	case status == http.StatusNotImplemented && conditional:
+		u.store.unconditional.Store(true)
 		return put(minio.PutObjectOptions{})
 	}
 	return err
