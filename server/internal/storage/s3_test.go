@@ -298,6 +298,11 @@ func TestS3Objects(t *testing.T) {
 			}
 		}
 		wantFailure(t, "missing", c.do("GET", "/b/none", "", ""), 404, "NoSuchKey", "Object not found")
+		wantFailure(t, "a key that cannot be", c.do("GET", "/b/a~b", "", ""), 400, "InvalidKey", "Invalid key: a~b")
+		c.ok(200, "PUT", "/b/long", "", "x", headers{"X-Amz-Meta-Long": strings.Repeat("a", 8193), "X-Amz-Meta-Short": strings.Repeat("b", 8192)})
+		if h := c.ok(200, "HEAD", "/b/long", "", "").header; h.Get("X-Amz-Missing-Meta") != "1" || h.Get("X-Amz-Meta-Long") != "" || len(h.Get("X-Amz-Meta-Short")) != 8192 {
+			t.Errorf("metadata that is too long for a header: %v", h)
+		}
 		if r := c.do("HEAD", "/b/none", "", ""); r.status != 404 || r.body != "" {
 			t.Errorf("HEAD of none: %d %q", r.status, r.body)
 		}

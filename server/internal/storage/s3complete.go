@@ -14,11 +14,15 @@ import (
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
 
-// s3CompleteUpload makes the object of the upload's parts.
+// s3CompleteUpload makes the object of the upload's parts: of those that the
+// request lists, or of all without a request's document.
 func (c *call) s3CompleteUpload() error {
 	var in completeRequest
 	if err := c.readXML(&in); err != nil {
 		return err
+	}
+	if in.XMLName.Local != "" && len(in.Part) == 0 {
+		return errInvalidRequest("Body, CompleteMultipartUpload must be object")
 	}
 	u, err := c.writableUpload()
 	if err != nil {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context" // the ETag of several parts is an MD5 of theirs
+	"encoding/xml"
 	"errors"
 	"io"
 	"net/http"
@@ -302,7 +303,8 @@ func copyRange(text string, size int64) (byteRange, error) {
 }
 
 type completeRequest struct {
-	Part []struct {
+	XMLName xml.Name `xml:"CompleteMultipartUpload"`
+	Part    []struct {
 		PartNumber string `xml:"PartNumber"`
 		ETag       string `xml:"ETag"`
 	} `xml:"Part"`

@@ -91,6 +91,14 @@ func TestS3Multipart(t *testing.T) {
 		wantFailure(t, "a number that is none", c.do("POST", "/b/big", "uploadId="+id, complete(number, e2)), 400, "InvalidRequest", "")
 	}
 	wantFailure(t, "a part that is not there", c.do("POST", "/b/big", "uploadId="+id, complete("3", e2)), 400, "InvalidPart", "")
+	for body, code := range map[string]string{
+		"<CompleteMultipartUpload/>": "InvalidRequest", "<CompleteMultipartUpload> </CompleteMultipartUpload>": "InvalidRequest",
+		"<Other/>": "MalformedXML", "garbage": "MalformedXML", "<CompleteMultipartUpload><Part></CompleteMultipartUpload>": "MalformedXML",
+	} {
+		wantFailure(t, body, c.do("POST", "/b/big", "uploadId="+id, body), 400, code, "")
+	}
+	wantFailure(t, "JSON that is none", c.do("POST", "/b/big", "uploadId="+id, `{"Parts":`, headers{"Content-Type": "application/json"}), 400, "InvalidRequest", "Body is not valid JSON but content-type is set to 'application/json'")
+	wantFailure(t, "empty JSON", c.do("POST", "/b/big", "uploadId="+id, "", headers{"Content-Type": "application/json"}), 400, "InvalidRequest", "Body cannot be empty when content-type is set to 'application/json'")
 	wantFailure(t, "another key", c.do("POST", "/b/other", "uploadId="+id, complete("1", e1)), 404, "NoSuchUpload", "Upload not found")
 	wantFailure(t, "a bucket with an upload", c.do("DELETE", "/b", "", ""), 409, "ResourceReferenced", "")
 

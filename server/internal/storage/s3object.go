@@ -73,7 +73,7 @@ func errPrecondition() *Error {
 // found by the placeholder that it was stored as.
 func (c *call) s3Find() (*found, error) {
 	if err := checkKey(c.key); err != nil {
-		return nil, errNoSuchKey()
+		return nil, err
 	}
 	o, err := c.findAs(c.asUser(), c.bucket, c.key)
 	if err == nil && o == nil && strings.HasSuffix(c.key, "/") {
@@ -184,6 +184,10 @@ func (c *call) s3Headers(h http.Header, o *found) {
 	}
 }
 
+// maxHeaderValue is how long a value may be: clients do not read answers with
+// longer ones.
+const maxHeaderValue = 8 << 10
+
 // validHeader reports whether a header can have this name and value.
 func validHeader(name, value string) bool {
 	for i := range len(value) {
@@ -191,7 +195,7 @@ func validHeader(name, value string) bool {
 			return false
 		}
 	}
-	return isToken(name) && textproto.TrimString(value) == value
+	return isToken(name) && len(value) <= maxHeaderValue && textproto.TrimString(value) == value
 }
 
 // overridable are the headers that a query may replace, by parameter.

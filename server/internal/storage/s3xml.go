@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"net/http"
 	"strconv"
@@ -108,7 +109,8 @@ func (c *call) s3Fail(err error) {
 	_ = c.writeXMLStatus(e.Status, d)
 }
 
-// readXML reads the request's document into v.
+// readXML reads the request's document into v, which stays as it is without
+// one.
 func (c *call) readXML(v any) error {
 	if err := c.s3Body(); err != nil {
 		return err
@@ -117,7 +119,12 @@ func (c *call) readXML(v any) error {
 	if err != nil {
 		return err
 	}
-	if len(body) == 0 {
+	switch asJSON := isJSON(c.r.Header.Get("Content-Type")); {
+	case asJSON && len(body) == 0:
+		return errEmptyJSON()
+	case asJSON && !json.Valid(body):
+		return errNotJSON()
+	case len(body) == 0:
 		return nil
 	}
 	if err := xml.Unmarshal(body, v); err != nil {

@@ -62,14 +62,13 @@ func readBody(w http.ResponseWriter, r *http.Request, mayBeEmpty bool) (any, err
 	if !looksLikeType(header[0]) {
 		return nil, errContentType()
 	}
-	kind, _, _ := strings.Cut(header[0], ";")
 	switch {
-	case !strings.EqualFold(strings.TrimSpace(kind), "application/json"):
+	case !isJSON(header[0]):
 		return nil, nil
 	case len(raw) == 0 && mayBeEmpty:
 		return nil, nil
 	case len(raw) == 0:
-		return nil, errBody("Body cannot be empty when content-type is set to 'application/json'")
+		return nil, errEmptyJSON()
 	case r.ContentLength >= 0 && !utf8.Valid(raw): // what is no text is replaced, and that has another length
 		return nil, errBody("Request body size did not match Content-Length")
 	}
@@ -100,6 +99,16 @@ func poisoned(v any) bool {
 		}
 	}
 	return false
+}
+
+// isJSON reports whether a Content-Type header names JSON.
+func isJSON(header string) bool {
+	kind, _, _ := strings.Cut(header, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "application/json")
+}
+
+func errEmptyJSON() *Error {
+	return errBody("Body cannot be empty when content-type is set to 'application/json'")
 }
 
 func errBody(message string) *Error {
