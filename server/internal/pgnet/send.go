@@ -8,10 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"syscall"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // Limits of a request.
@@ -107,12 +108,7 @@ func once(ctx context.Context, via http.RoundTripper, method string, target *url
 	if target.Hostname() == "" {
 		return nil, nil, errURL
 	}
-	var conn *recorder
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if conn, _ = info.Conn.(*recorder); conn != nil {
-			conn.listen()
-		}
-	}})
+	ctx, written := httpx.WithHeaderNames(ctx)
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, errArgument
@@ -127,10 +123,7 @@ func once(ctx context.Context, via http.RoundTripper, method string, target *url
 		req.SetBasicAuth(user.Username(), password)
 	}
 	res, err := via.RoundTrip(req)
-	if err == nil && conn != nil {
-		names = conn.names()
-	}
-	return res, names, err
+	return res, written(), err
 }
 
 // location tells where an answer leads.

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // other is a server that misbehaves in the way that the path names.
@@ -98,7 +100,7 @@ func TestSend(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	via := newTransport()
+	via := httpx.NewTransport()
 	t.Cleanup(via.CloseIdleConnections)
 
 	post := `{"Content-Type": "application/json", "Authorization": "Bearer x"}`
@@ -196,7 +198,7 @@ func TestTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	via := newTransport()
+	via := httpx.NewTransport()
 	t.Cleanup(via.CloseIdleConnections)
 	for name, c := range map[string]struct {
 		url  string
@@ -245,7 +247,7 @@ func TestNames(t *testing.T) {
 	newTLS.EnableHTTP2 = true
 	newTLS.StartTLS()
 	t.Cleanup(newTLS.Close)
-	via := newTransport()
+	via := httpx.NewTransport()
 	t.Cleanup(via.CloseIdleConnections)
 	via.TLSClientConfig = oldTLS.Client().Transport.(*http.Transport).TLSClientConfig // of one certificate with newTLS
 	const odd = `{"ETag":"\"1\"","MissingValue":"","Spaces In Header Name":"a b","transfer-encoding":"chunked","x-twice":"2"}`

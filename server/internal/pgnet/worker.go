@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // Config of a Worker.
@@ -64,7 +66,7 @@ func New(c Config) *Worker {
 	w := &Worker{cfg: c, via: c.Transport, idle: idleLimit, call: make(chan struct{}, 1), finished: make(chan struct{}, 1),
 		sending: map[*request]context.CancelFunc{}}
 	if w.via == nil {
-		w.via = newTransport()
+		w.via = httpx.NewTransport()
 	}
 	if w.cfg.Logger == nil {
 		w.cfg.Logger = slog.New(slog.DiscardHandler)
