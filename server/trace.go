@@ -1,6 +1,7 @@
 package server
 
 import (
+	"github.com/suparust/suparust/server/internal/control"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -15,3 +16,7 @@ func (c *Config) tracer() session.Tracer {
 	}
 	return gateway.NoteSQL
 }
+
+// RecentRequests keeps the last requests to the APIs; its Note is for
+// Config.Trace. Its zero value has none, and it is safe for concurrent use.
+type RecentRequests = control.Recent

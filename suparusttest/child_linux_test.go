@@ -147,6 +147,7 @@ func childDies(t *testing.T, way string) {
 func childFails(t *testing.T) {
 	s := suparusttest.Start(t, suparusttest.WithSQL("create function boom() returns int language plpgsql as $$ begin raise 'the cause of it all'; end $$"))
 	ann := s.CreateUser(t, "ann@example.com")
+	s.CreateSession(t, "ann@example.com")
 	s.ClientAs(ann).Get(t, "/rest/v1/rpc/boom").WantStatus(t, http.StatusBadRequest)
 	s.ServiceClient().Get(t, "/rest/v1/missing").WantStatus(t, http.StatusNotFound)
 	s.ServiceClient().Get(t, "/auth/v1/admin/users?page=2&apikey="+s.ServiceKey).WantStatus(t, http.StatusOK)
@@ -227,6 +228,9 @@ func TestEvidence(t *testing.T) {
 	})
 	if slices.Sort(kept); err != nil || !slices.Equal(kept, []string{"suparust-postgres.log", "suparust-requests.txt", "suparust-server.log"}) {
 		t.Errorf("the artifacts are %q, %v", kept, err)
+	}
+	if strings.Contains(said, "\n          -- ") || strings.Contains(said, "POST /_suparust/") {
+		t.Error("the output shows comments of SQL, or what the fixture has asked itself")
 	}
 	for i, secret := range r.Secrets {
 		if strings.Contains(said, secret) {

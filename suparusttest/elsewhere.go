@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +47,7 @@ func (e elsewhere) lastRequests(ctx context.Context) ([]server.RequestRecord, er
 		return nil, nil
 	}
 	list, err := e.api.Requests(ctx)
-	slices.Reverse(list)
-	return list[max(0, len(list)-keptRequests):], err
+	return shownRequests(list), err
 }
 
 func (e elsewhere) databaseLog(ctx context.Context, lines int) (string, error) {

@@ -9,9 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,30 +34,29 @@ const (
 	evidencePatience = 10 * time.Second // with a server that runs elsewhere
 )
 
-// requests keeps the last requests of a server.
-type requests struct {
-	mu   sync.Mutex
-	list []server.RequestRecord // a ring once it is full
-	next int
-}
-
-func (q *requests) note(r server.RequestRecord) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.list) < keptRequests {
-		q.list = append(q.list, r)
-		return
+// traced has requests to the APIs noted, beside what a test's own Config.Trace
+// does with them. Those of the handle to the control API are none of the test's.
+func traced(last *server.RecentRequests, own func(server.RequestRecord)) func(server.RequestRecord) {
+	return func(r server.RequestRecord) {
+		if !strings.HasPrefix(r.Target, "/_suparust/") {
+			last.Note(r)
+		}
+		if own != nil {
+			own(r)
+		}
 	}
-	q.list[q.next] = r
-	q.next = (q.next + 1) % keptRequests
 }
 
-// all are the requests, the oldest first.
-func (q *requests) all() []server.RequestRecord {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.Concat(q.list[q.next:], q.list[:q.next])
+// shownRequests are as many of the last requests as are shown, the oldest first;
+// list has the newest first.
+func shownRequests(list []server.RequestRecord) []server.RequestRecord {
+	list = slices.Clone(list[:min(len(list), keptRequests)])
+	slices.Reverse(list)
+	return list
 }
+
+// sqlComment is a line of SQL that explains it.
+var sqlComment = regexp.MustCompile(`(?m)^\s*--.*$`)
 
 // writeRequests shows requests, each with its statements cut at so many bytes; 0
 // does not cut them.
@@ -70,7 +69,7 @@ func writeRequests(w io.Writer, list []server.RequestRecord, cut int) {
 		}
 		fmt.Fprintf(w, "  %s %s %s as %s: %d, %d bytes, %.1f ms\n", r.ID, r.Method, r.Target, role, r.Status, r.Bytes, float64(r.Duration.Microseconds())/1000)
 		for _, sql := range r.SQL {
-			sql = strings.Join(strings.Fields(sql), " ")
+			sql = strings.Join(strings.Fields(sqlComment.ReplaceAllString(sql, "")), " ")
 			if cut > 0 && len(sql) > cut {
 				sql = strings.ToValidUTF8(sql[:cut], "") + " …"
 			}

@@ -63,13 +63,15 @@ type powers interface {
 // here is a server of this process.
 type here struct {
 	srv    *server.Server
-	last   *requests
+	last   *server.RecentRequests
 	shared bool // its PostgreSQL is not its own
 }
 
 func (h here) access() *server.ControlAccess { return h.srv.ControlAccess() }
 
-func (h here) lastRequests(context.Context) ([]server.RequestRecord, error) { return h.last.all(), nil }
+func (h here) lastRequests(context.Context) ([]server.RequestRecord, error) {
+	return shownRequests(h.last.List()), nil
+}
 
 func (h here) databaseLog(_ context.Context, lines int) (string, error) {
 	if h.srv.Cluster() == nil {

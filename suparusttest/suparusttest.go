@@ -95,10 +95,8 @@ func start(ctx context.Context, o *options, log *logTail) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := &requests{}
-	if cfg.Trace == nil {
-		cfg.Trace = last.note
-	}
+	last := &server.RecentRequests{}
+	cfg.Trace = traced(last, cfg.Trace)
 	var drop func() error
 	if o.shared {
 		if drop, err = takeDatabase(ctx, &cfg); err != nil {
