@@ -107,7 +107,10 @@ func TestControl(t *testing.T) {
 	for _, body := range []string{`{}`, `{"url":"x"}`, `{"url":"*","status":1}`, `{"url":"*","times":-1}`, `[]`} {
 		do("POST", "/http", body, 400)
 	}
+	long := `{"url":"https://a.example.com/*","body":"` + strings.Repeat("x", 500_000) + `"}`
+	do("POST", "/http", long, 200)
 	do("DELETE", "/http", nil, 204)
+	do("POST", "/http", strings.Repeat(long, 3), 413)
 	if r := do("GET", "/requests", nil, 200); !strings.Contains(string(r.Body), `"/rest/v1/"`) {
 		t.Errorf("no request of before: %s", r.Body)
 	}

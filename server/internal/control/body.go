@@ -12,7 +12,8 @@ import (
 	"github.com/suparust/suparust/server/internal/httpx"
 )
 
-const maxBody = 64 << 10
+// maxBody bounds a body: that of an answer to what the server asks may be long.
+const maxBody = 1 << 20
 
 // readBody reads a JSON body, whatever its type is said to be; none is an empty
 // object. What nobody has described is refused: a test that has misspelt a field

@@ -214,9 +214,12 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	status := http.StatusInternalServerError
 	var f fault
 	var none NotFound
+	var long *httpx.TooLargeError
 	switch {
 	case errors.As(err, &f):
 		status = http.StatusBadRequest
+	case errors.As(err, &long):
+		status = http.StatusRequestEntityTooLarge
 	case errors.As(err, &none):
 		status = http.StatusNotFound
 	}
