@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"crypto/md5"
+	"crypto/md5" // the ETag of several parts is an MD5 of theirs
 	"encoding/hex"
 	"errors"
 	"io"

@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"context" // the ETag of several parts is an MD5 of theirs
+	"context"
 	"encoding/xml"
 	"errors"
 	"io"
