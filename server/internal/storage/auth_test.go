@@ -139,6 +139,7 @@ func TestPurge(t *testing.T) {
 		a.do("DELETE", path, a.service, nil).is(t, 200, `{"message":"success"}`)
 		a.do("DELETE", path, a.anon, nil).fails(t, 403, "403", "Unauthorized", "Access denied: Invalid role", "AccessDenied")
 	}
+	a.do("DELETE", "/cdn/b/", a.service, nil).fails(t, 400, "400", "Error", "params/* must NOT have fewer than 1 characters", "InvalidRequest")
 }
 
 //covers:storage 6

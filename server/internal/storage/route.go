@@ -39,7 +39,7 @@ var routes = []route{
 	{"GET ", "health", "", authService, (*call).health},
 	{"DELETE ", "cdn", "storage.cdn.purge_tenant_cache", authService, (*call).purge},
 	{"DELETE ", "cdn/:", "storage.cdn.purge_bucket_cache", authService, (*call).purge},
-	{"DELETE ", "cdn/:/*", "storage.cdn.purge_object_cache", authService, (*call).purge},
+	{"DELETE ", "cdn/:/*", "storage.cdn.purge_object_cache", authService, (*call).purgeObject},
 
 	{"POST ", "bucket", "storage.bucket.create", authRequired, (*call).createBucket},
 	{"GET HEAD ", "bucket", "storage.bucket.list", authRequired, (*call).listBuckets},
@@ -212,6 +212,13 @@ func (c *call) health() error {
 // purge has nothing to do: there is no cache between the server and its
 // clients that it knows of.
 func (c *call) purge() error { return writeJSON(c.w, message{"success"}) }
+
+func (c *call) purgeObject() error {
+	if c.key == "" {
+		return errValidation("params/* must NOT have fewer than 1 characters")
+	}
+	return c.purge()
+}
 
 // apiVersion is the release of the API that this package speaks.
 const apiVersion = "1.11.2"
