@@ -144,6 +144,7 @@ func TestImages(t *testing.T) {
 	a.do("GET", private, a.service, nil).shows(t, "image/jpeg 10x10")
 	a.do("GET", private, a.service, nil, browser).shows(t, "image/jpeg 10x10")
 	a.do("GET", private, a.anon, nil).noSuchKey(t)
+	a.do("GET", private, "", nil).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
 	a.do("GET", private, "garbage", nil).fails(t, 400, "403", "Unauthorized", "Invalid Compact JWS", "AccessDenied")
 	a.do("GET", "/render/image/authenticated/none/p.jpg", a.service, nil).noSuchKey(t)
 	if r := a.do("POST", private, a.service, nil); r.status != 404 {
@@ -201,7 +202,7 @@ func TestSignedImages(t *testing.T) {
 
 	sign(map[string]any{"width": -1}).fails(t, 400, "400", "Error", "body/transform/width must be >= 0", "InvalidRequest")
 	sign(map[string]any{"gravity": "fp"}).fails(t, 400, "400", "Error",
-		`body/transform must have required property 'x_offset', body/transform must match "then" schema`, "InvalidRequest")
+		`body/transform must have required property 'x_offset'`, "InvalidRequest")
 	a.do("GET", "/render/image/sign/b/p.png", "", nil).fails(t, 400, "400", "Error", "querystring must have required property 'token'", "InvalidRequest")
 	a.do("GET", "/render/image/sign/b/other.png?token="+tokenOf(origin), "", nil).fails(t, 400, "400", "InvalidSignature", "Invalid signature", "InvalidSignature")
 }

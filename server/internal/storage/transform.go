@@ -2,7 +2,6 @@ package storage
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -68,9 +67,6 @@ func (f *fields) focalPoint() {
 		case *v < 0:
 			f.fail(name, "must be >= 0")
 		}
-	}
-	if e := (*Error)(nil); errors.As(f.err, &e) {
-		f.err = errValidation(e.Message + ", " + f.at + ` must match "then" schema`)
 	}
 }
 
