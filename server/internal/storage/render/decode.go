@@ -56,14 +56,13 @@ func inspect(data []byte) (*picture, error) {
 	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
 		p.format = JPEG
 		h := readJPEGHead(data)
-		p.orientation = h.orientation
-		if p.perPixel = 4; h.progressive {
-			p.perPixel = int64(5 * max(h.components, 3)) // all coefficients are kept
-		}
+		p.orientation, p.perPixel = h.orientation, h.perPixel()
 		c, err = jpeg.DecodeConfig(r)
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		p.format, p.perPixel = PNG, 8
-		c, err = pngConfig(data)
+		p.format = PNG
+		if c, err = pngConfig(data); err == nil {
+			p.perPixel = pngPerPixel(data)
+		}
 	case bytes.HasPrefix(data, []byte("GIF8")):
 		p.format, p.perPixel = GIF, 5
 		c, err = gif.DecodeConfig(r)

@@ -9,23 +9,38 @@ import (
 // jpegHead is what the segments before the pixels of a JPEG tell.
 type jpegHead struct {
 	orientation int
+	framed      bool // the frame's segment was found
 	progressive bool
 	components  int
+	converted   bool // the pixels are brought into another form at the end
 }
 
-// readJPEGHead walks the segments up to the frame's own.
+// perPixel is what decoding may take of memory.
+func (h jpegHead) perPixel() int64 {
+	if !h.framed {
+		h = jpegHead{progressive: true, components: 4, converted: true}
+	}
+	n := h.components
+	if h.progressive { // all coefficients are kept
+		n += 4 * h.components
+	}
+	if h.converted || h.components > 3 {
+		n += 4
+	}
+	return int64(max(n, 4))
+}
+
+// readJPEGHead walks the segments up to the pixels, and overlooks what the
+// decoder overlooks.
 func readJPEGHead(data []byte) jpegHead {
 	h := jpegHead{orientation: 1}
 	for i := 2; i+4 <= len(data); {
-		if data[i] != 0xff {
-			return h
-		}
 		marker := data[i+1]
 		switch {
-		case marker == 0xff: // padding
+		case data[i] != 0xff, marker == 0xff: // stray, or padding
 			i++
 			continue
-		case marker == 0x01 || marker >= 0xd0 && marker <= 0xd8: // have no length
+		case marker == 0x00, marker == 0x01, marker >= 0xd0 && marker <= 0xd8: // have no length
 			i += 2
 			continue
 		case marker == 0xd9 || marker == 0xda: // the end, or pixels
@@ -40,9 +55,11 @@ func readJPEGHead(data []byte) jpegHead {
 		case marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc:
 			h.progressive = marker != 0xc0 && marker != 0xc1
 			if len(segment) > 5 {
-				h.components = int(segment[5])
+				h.framed, h.components = true, int(segment[5])
 			}
-			return h
+			h.converted = h.converted || len(segment) > 12 && segment[6] == 'R' && segment[9] == 'G' && segment[12] == 'B'
+		case marker == 0xee && len(segment) > 11 && string(segment[:5]) == "Adobe":
+			h.converted = h.converted || segment[11] == 0
 		case marker == 0xe1 && bytes.HasPrefix(segment, []byte("Exif\x00\x00")):
 			if o := exifOrientation(segment[6:]); o != 0 {
 				h.orientation = o

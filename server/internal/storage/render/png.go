@@ -31,6 +31,19 @@ func pngConfig(data []byte) (image.Config, error) {
 	return c, err
 }
 
+// pngPerPixel is what decoding a PNG, whose head is good, may take per pixel.
+func pngPerPixel(data []byte) int64 {
+	const depthAt, interlaceAt = 24, 28
+	n := int64(4)
+	if data[depthAt] == 16 {
+		n = 8
+	}
+	if data[interlaceAt] != 0 { // each pass is a picture as well
+		n *= 2
+	}
+	return n
+}
+
 // rightChecksums is a copy of a PNG with the checksum of each whole chunk made
 // right.
 func rightChecksums(data []byte) []byte {

@@ -14,6 +14,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -345,6 +346,14 @@ func TestBombs(t *testing.T) {
 	small := encoded(t, JPEG, quarters(16, 16))
 	progressive := jpegOf(small, 6000, 6000)
 	progressive[bytes.Index(progressive, []byte{0xff, 0xc0})+1] = 0xc2
+	// behind what the decoder overlooks
+	hidden := func(stray string) []byte {
+		i := bytes.Index(progressive, []byte{0xff, 0xc2})
+		return slices.Concat(progressive[:i], []byte(stray), progressive[i:])
+	}
+	deep := pngHead(7000, 7000)
+	deep[24], deep[28] = 16, 1
+	binary.BigEndian.PutUint32(deep[29:], crc32.ChecksumIEEE(deep[12:29]))
 	for name, c := range map[string]struct {
 		data []byte
 		want error
@@ -354,6 +363,10 @@ func TestBombs(t *testing.T) {
 		"long PNG":                 {pngHead(40_000_000, 1), ErrPixels},
 		"JPEG":                     {jpegOf(small, 65535, 65535), ErrPixels},
 		"progressive JPEG":         {progressive, ErrPixels},
+		"JPEG behind a stray byte": {hidden("\x00"), ErrPixels},
+		"JPEG behind stray bytes":  {hidden("stray\xff\x00"), ErrPixels},
+		"JPEG behind a marker":     {hidden("\xff\xff\xd0"), ErrPixels},
+		"deep PNG in passes":       {deep, ErrPixels},
 		"GIF":                      {[]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00"), ErrPixels},
 		"WebP without loss":        {[]byte("RIFF\x12\x00\x00\x00WEBPVP8L\x05\x00\x00\x00\x2f\xff\xff\xff\x0f\x00"), ErrPixels},
 		"WebP with a canvas":       {[]byte("RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\x7f\x00\xff\x7f\x00"), ErrPixels},
