@@ -109,10 +109,11 @@ func crc(b []byte) string {
 // chunks sends bodies in signed and unsigned chunks.
 func (c *s3Client) chunks(t *testing.T) {
 	content := []byte(strings.Repeat("0123456789", 10_000))
+	trailers := "x-amz-checksum-crc32"
 	put := func(key string, kind string, build func(r *http.Request) []byte) answer {
 		hs := headers{"x-amz-decoded-content-length": fmt.Sprint(len(content)), "content-encoding": "aws-chunked"}
 		if strings.HasSuffix(kind, "TRAILER") {
-			hs["x-amz-trailer"] = "x-amz-checksum-crc32"
+			hs["x-amz-trailer"] = trailers
 		}
 		r := c.request("PUT", "/b/"+key, nil, hs, nil, kind)
 		body := build(r)
@@ -129,6 +130,10 @@ func (c *s3Client) chunks(t *testing.T) {
 		t.Errorf("unsigned: %d %s", r.status, r.body)
 	}
 	wantFailure(t, "a wrong trailer", put("refused", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", unsigned(crc([]byte("other")))), 400, "BadDigest", "")
+	trailers += strings.Repeat(", "+trailers, 1000) // each would be computed
+	wantFailure(t, "many trailers", put("refused", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", unsigned(crc(content))), 400, "InvalidRequest",
+		"Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	trailers = "x-amz-checksum-crc32"
 	signed := func(trailer bool, change string) func(r *http.Request) []byte {
 		return func(r *http.Request) []byte {
 			date := r.Header.Get("X-Amz-Date")

@@ -59,10 +59,18 @@ func (c *call) s3Body() error {
 			v.add(name, sum(), want)
 		}
 	}
+	announced := false
 	for name := range strings.SplitSeq(h.Get("X-Amz-Trailer"), ",") {
-		if sum := checksums[strings.ToLower(strings.TrimSpace(name))]; sum != nil {
-			v.add(strings.ToLower(strings.TrimSpace(name)), sum(), nil)
+		name = strings.ToLower(strings.TrimSpace(name))
+		sum := checksums[name]
+		switch {
+		case sum == nil:
+			continue
+		case announced:
+			return errInvalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
+		announced = true
+		v.add(name, sum(), nil)
 	}
 	c.r.Body = v
 	return nil
