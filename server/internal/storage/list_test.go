@@ -3,6 +3,7 @@ package storage_test
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -123,7 +124,9 @@ func TestListV2(t *testing.T) {
 				}
 				return strings.Join(all, " | ")
 			}
-			body["cursor"] = p["nextCursor"]
+			if body["cursor"] = p["nextCursor"]; len(all) > 20 {
+				t.Fatalf("no end: %v", all)
+			}
 		}
 	}
 	by := func(column, order string) map[string]any { return map[string]any{"column": column, "order": order} }
@@ -145,6 +148,35 @@ func TestListV2(t *testing.T) {
 	} {
 		if got := pages(tt.body); got != tt.want {
 			t.Errorf("%v:\ngot  %s\nwant %s", tt.body, got, tt.want)
+		}
+	}
+	for _, k := range []string{"d", "d!y", "d-z", "d/x", "d//x", "d0", "c-"} { // a file and a folder of the same name, and what is between them
+		a.put("l/same/"+k, "x")
+	}
+	for _, tt := range []struct{ prefix, order, want string }{
+		{"same/", "asc", "c- d d!y d-z d/ d0"},
+		{"same/", "desc", "d0 d/ d-z d!y d c-"},
+		{"same/d/", "asc", "d/ d/x"},
+		{"same/d/", "desc", "d/x d/"},
+	} {
+		for limit := 1; limit < 7; limit++ {
+			got := pages(map[string]any{"prefix": tt.prefix, "with_delimiter": true, "limit": limit, "sortBy": by("name", tt.order)})
+			var names []string // folders come first in a page
+			for page := range strings.SplitSeq(got, " | ") {
+				all := strings.Fields(page)
+				slices.SortFunc(all, func(a, b string) int {
+					if tt.order == "desc" {
+						a, b = b, a
+					}
+					return strings.Compare(a[strings.IndexByte(a, '=')+1:], b[strings.IndexByte(b, '=')+1:])
+				})
+				for _, e := range all {
+					names = append(names, e[strings.LastIndex(e, "same/")+5:])
+				}
+			}
+			if got := strings.Join(names, " "); got != tt.want {
+				t.Errorf("%s by %d: %s, want %s", tt.order, limit, got, tt.want)
+			}
 		}
 	}
 	r := a.do("POST", "/object/list-v2/l", a.service, map[string]any{"prefix": "l/sub/", "limit": 1})

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -46,7 +47,16 @@ type cursor struct {
 	order  string
 	column string
 	at     string // the value of column there
+	// kind is that of the last name, of one level by name: a file and a folder
+	// can have the same. The platform's cursors do not tell.
+	kind string
 }
+
+// The kinds of names.
+const (
+	kindFile   = "file"
+	kindFolder = "folder"
+)
 
 // line is the field that a line with this first letter holds.
 func (u *cursor) line(letter string) *string {
@@ -59,6 +69,8 @@ func (u *cursor) line(letter string) *string {
 		return &u.column
 	case "a":
 		return &u.at
+	case "k":
+		return &u.kind
 	default:
 		return nil
 	}
@@ -66,7 +78,7 @@ func (u *cursor) line(letter string) *string {
 
 func (u cursor) encode() string {
 	var lines []string
-	for _, letter := range []string{"l", "o", "c", "a"} {
+	for _, letter := range []string{"l", "o", "c", "a", "k"} {
 		if v := *u.line(letter); v != "" {
 			lines = append(lines, letter+":"+v)
 		}
@@ -135,7 +147,7 @@ func (c *call) listObjectsV2() error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(c.w, makePage(entries, int(limit), u, level))
+	return writeJSON(c.w, makePage(entries, int(limit), u, prefix, level))
 }
 
 // listFlat reads all keys under a literal prefix.
@@ -174,6 +186,27 @@ func (c *call) listFlat(prefix string, limit int64, u cursor) ([]levelEntry, err
 	return c.listEntries(st)
 }
 
+// between is a text between what the page before has ended with and what comes
+// next. Names are ASCII: what follows is none of them.
+func (u cursor) between(order string) string {
+	const first, last = "\x01", "\U0010FFFF"
+	switch {
+	case u.after == "", u.kind == "":
+		return u.after
+	case u.kind == kindFolder && order == "asc":
+		return u.after + "/" + last
+	case u.kind == kindFolder:
+		return u.after + string('/'-1) + last
+	case order == "asc":
+		return u.after + first
+	}
+	r, size := utf8.DecodeLastRuneInString(u.after)
+	if r <= 1 {
+		return u.after // no name ends so
+	}
+	return u.after[:len(u.after)-size] + string(r-1) + last
+}
+
 // listLevel reads one level: the objects and folders right under the prefix.
 func (c *call) listLevel(prefix string, limit int64, u cursor) ([]levelEntry, error) {
 	column, order := u.column, "asc"
@@ -183,10 +216,14 @@ func (c *call) listLevel(prefix string, limit int64, u cursor) ([]levelEntry, er
 	if u.order == "desc" {
 		order = "desc"
 	}
+	after := u.after
+	if column == "name" {
+		after = u.between(order)
+	}
 	return c.listEntries(sql(
 		`select key, name, id::text, `+isoTime("updated_at")+`, `+isoTime("created_at")+`, `+isoTime("last_accessed_at")+`, metadata::text
 		 from storage.search_v2($1, $2, $3::int, $4::int, $5, $6, $7, $8)`,
-		prefix, c.bucket, limit, strings.Count(prefix, "/")+1, u.after, order, column, u.at))
+		prefix, c.bucket, limit, strings.Count(prefix, "/")+1, after, order, column, u.at))
 }
 
 func (c *call) listEntries(st session.Statement) ([]levelEntry, error) {
@@ -201,7 +238,7 @@ func (c *call) listEntries(st session.Statement) ([]levelEntry, error) {
 	return all, nil
 }
 
-func makePage(entries []levelEntry, limit int, u cursor, level bool) page {
+func makePage(entries []levelEntry, limit int, u cursor, prefix string, level bool) page {
 	p := page{Folders: []any{}, Objects: []any{}, HasNext: len(entries) > limit}
 	if p.HasNext {
 		entries = entries[:limit]
@@ -210,6 +247,16 @@ func makePage(entries []levelEntry, limit int, u cursor, level bool) page {
 		at := map[string]*string{"updated_at": last.UpdatedAt, "created_at": last.CreatedAt}[u.column]
 		if at != nil {
 			next.at = *at
+		}
+		switch {
+		case !level || at != nil:
+		case last.ID != nil:
+			next.kind = kindFile
+		default:
+			next.kind = kindFolder
+			if len(last.Name) < len(prefix) { // the folder without a name, whose slash is left out
+				next.after = prefix
+			}
 		}
 		p.NextCursor, p.NextCursorKey = next.encode(), last.Name
 	}
