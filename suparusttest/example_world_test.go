@@ -2,6 +2,7 @@ package suparusttest_test
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -92,4 +93,40 @@ func ExampleServer_NamedSnapshot() {
 
 	srv.Restore(t, srv.NamedSnapshot(t, "full")) // whoever has saved it, and when
 	srv.ServiceClient().Get(t, "/rest/v1/stock?left_over=eq.5").WantStatus(t, http.StatusOK)
+}
+
+// A sign-in provider as it is, without the one that the fixture has stand in for
+// it: what it answers is the test's.
+func ExampleWithHTTP_oauth() {
+	answers := map[string]any{
+		"/login/oauth/access_token": map[string]string{"access_token": "one of GitHub's", "token_type": "bearer"},
+		"/user":                     map[string]any{"id": 7, "login": "ann", "name": "Ann"},
+		"/user/emails":              []map[string]any{{"email": "ann@example.com", "primary": true, "verified": true}},
+	}
+	srv := suparusttest.Start(t,
+		suparusttest.WithHTTP(func(r *http.Request) *http.Response {
+			return suparusttest.Answer(http.StatusOK, answers[r.URL.Path])
+		}),
+		suparusttest.WithConfig(func(c *server.Config) {
+			c.Auth.OAuth.Fake = server.FakeOAuthOff
+			c.Auth.OAuth.Providers = map[string]server.OAuthProvider{"github": {Enabled: true, ClientIDs: []string{"an id"}, Secret: "a secret"}}
+		}))
+	browser := srv.Client()
+	browser.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	location := func(path string) *url.URL { // where the browser is sent
+		u, err := url.Parse(browser.Get(t, path).WantStatus(t, http.StatusFound).Header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	atGitHub := location("/auth/v1/authorize?provider=github")
+	if atGitHub.Host != "github.com" {
+		t.Errorf("the browser is sent to %s", atGitHub)
+	}
+	app := location("/auth/v1/callback?code=agreed&state=" + url.QueryEscape(atGitHub.Query().Get("state")))
+	if tokens, err := url.ParseQuery(app.Fragment); err != nil || tokens.Get("access_token") == "" {
+		t.Errorf("the app gets %s", app)
+	}
+	srv.CreateSession(t, "ann@example.com") // she is there now
 }

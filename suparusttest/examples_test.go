@@ -30,7 +30,7 @@ var examples = map[string]func(){
 	"Server_TOTP": ExampleServer_TOTP, "Start": ExampleStart, "Start_benchmark": ExampleStart_benchmark,
 	"Start_fuzz": ExampleStart_fuzz, "WithClock": ExampleWithClock, "WithConfig": ExampleWithConfig,
 	"WithDatabaseURL": ExampleWithDatabaseURL, "WithFixedCode": ExampleWithFixedCode, "WithFixtures": ExampleWithFixtures,
-	"WithFixtures_brought": ExampleWithFixtures_brought, "WithHTTP": ExampleWithHTTP, "WithHTTP_sql": ExampleWithHTTP_sql,
+	"WithFixtures_brought": ExampleWithFixtures_brought, "WithHTTP": ExampleWithHTTP, "WithHTTP_oauth": ExampleWithHTTP_oauth, "WithHTTP_sql": ExampleWithHTTP_sql,
 	"WithLogLevel": ExampleWithLogLevel, "WithMigrations": ExampleWithMigrations, "WithoutProject": ExampleWithoutProject,
 	"WithPostgres": ExampleWithPostgres, "WithProject": ExampleWithProject, "WithSharedCluster": ExampleWithSharedCluster,
 	"WithSnapshot": ExampleWithSnapshot, "WithSQLClock": ExampleWithSQLClock,

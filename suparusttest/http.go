@@ -14,7 +14,8 @@ import (
 // WithHTTP has answer be everyone whom the server asks by HTTP: hooks, sign-in
 // providers, captcha, senders of texts, and whom SQL asks through pg_net and
 // database webhooks. Where it returns nil the request goes out to the network.
-// It is called by several requests at once.
+// It is called by several requests at once. Sign-in providers are stood in for
+// without it, unless Config.Auth.OAuth.Fake is FakeOAuthOff.
 //
 //	suparusttest.WithHTTP(func(r *http.Request) *http.Response {
 //		return suparusttest.Answer(http.StatusOK, map[string]any{"success": true})
