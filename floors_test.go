@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"migrations":              0,
 	"fixtures":                0,
 	"internal/proctest":       0,
+	"internal/pgtest":         1,
 }
 
 // raised are packages below a named one that stand on a floor of their own.
@@ -166,6 +167,7 @@ func TestImportsPointDown(t *testing.T) {
 // importsTesting lists who may import the testing packages.
 var importsTesting = map[string]string{
 	module + "/suparusttest":                     "it is for tests",
+	module + "/internal/pgtest":                  "it is for tests, and no program imports it",
 	module + "/internal/proctest":                "it is for tests about processes, and no program imports it",
 	"github.com/fergusstrange/embedded-postgres": "one of its tests stands in a file that is not named as a test",
 }
@@ -208,6 +210,7 @@ var environmentReaders = map[string]string{
 	"cmd":                  "the command line",
 	"server/env.go":        "the settings",
 	"suparusttest":         "where PostgreSQL comes from, for tests",
+	"internal/pgtest":      "the same",
 	"server/pg/environ.go": "what PostgreSQL's programs are given",
 }
 

@@ -43,7 +43,7 @@ type childOptions struct {
 
 func startChild(tb testing.TB, what string, o childOptions) child {
 	tb.Helper()
-	bin, err := pg.Resolve(tb.Context(), pg.ResolveOptions{})
+	bin, err := pg.Resolve(tb.Context(), pg.ResolveOptions{BinDir: os.Getenv("SUPARUST_PG_BIN")})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,13 +1,12 @@
 package suparusttest_test
 
 import (
-	"context"
 	"testing"
 	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/suparust/suparust/server/pg"
+	"github.com/suparust/suparust/internal/pgtest"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -18,36 +17,7 @@ const strong = "a strong one, with / and @"
 // superuser's URL.
 func external(t *testing.T) string {
 	t.Helper()
-	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bare, err := pg.LoadTemplate(t.Context(), pg.TemplateSpec{
-		Binaries: bin,
-		Key:      "a bare database with a strong password",
-		Build: func(ctx context.Context, dsn func(user, db string) string) error {
-			conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
-			if err != nil {
-				return err
-			}
-			defer conn.Close(ctx)
-			_, err = conn.Exec(ctx, "alter role supabase_admin password '"+strong+"'")
-			return err
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := pg.Start(t.Context(), pg.Config{Template: bare, FirstUser: "supabase_admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cl.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return cl.URL("supabase_admin", strong, "postgres")
+	return pgtest.Start(t, "alter role supabase_admin password '"+strong+"'").URL(pgtest.Superuser, strong, "postgres")
 }
 
 func TestWithDatabaseURL(t *testing.T) {

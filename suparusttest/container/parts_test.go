@@ -1,7 +1,6 @@
 package container
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +11,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/suparust/suparust/internal/pgtest"
 	"github.com/suparust/suparust/server"
-	"github.com/suparust/suparust/server/pg"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -23,45 +20,17 @@ import (
 // the platform's names, and years behind.
 func imageLike(t *testing.T) string {
 	t.Helper()
-	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := pg.LoadTemplate(t.Context(), pg.TemplateSpec{
-		Binaries: bin,
-		Key:      "schemas of the platform's image",
-		Build: func(ctx context.Context, dsn func(user, db string) string) error {
-			conn, err := pgx.Connect(ctx, dsn(superuser, database))
-			if err != nil {
-				return err
-			}
-			defer conn.Close(ctx)
-			_, err = conn.Exec(ctx, `
-				alter role supabase_admin password 'postgres';
-				create role postgres superuser login;
-				create role supabase_auth_admin noinherit createrole login;
-				create schema auth authorization supabase_auth_admin;
-				create table auth.users (instance_id uuid, id uuid primary key, email varchar(255));
-				create function auth.uid() returns uuid language sql as 'select null::uuid';
-				create schema storage;
-				create table storage.buckets (id text primary key, name text not null);
-				create table storage.objects (id uuid primary key, bucket_id text references storage.buckets);`)
-			return err
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := pg.Start(t.Context(), pg.Config{Template: old, FirstUser: superuser})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cl.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return databaseURL(fmt.Sprintf("127.0.0.1:%d", cl.Port()), superuser)
+	c := pgtest.Start(t, `
+		alter role supabase_admin password 'postgres';
+		create role postgres superuser login;
+		create role supabase_auth_admin noinherit createrole login;
+		create schema auth authorization supabase_auth_admin;
+		create table auth.users (instance_id uuid, id uuid primary key, email varchar(255));
+		create function auth.uid() returns uuid language sql as 'select null::uuid';
+		create schema storage;
+		create table storage.buckets (id text primary key, name text not null);
+		create table storage.objects (id uuid primary key, bucket_id text references storage.buckets);`)
+	return databaseURL(fmt.Sprintf("127.0.0.1:%d", c.Port()), superuser)
 }
 
 // TestServerOnImage is what Start does once the container is ready.

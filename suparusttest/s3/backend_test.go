@@ -2,7 +2,6 @@ package s3
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -13,10 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/internal/pgtest"
 	"github.com/suparust/suparust/server"
-	"github.com/suparust/suparust/server/pg"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -139,35 +137,7 @@ func TestNoBucket(t *testing.T) {
 // external is a PostgreSQL that no server owns.
 func external(t *testing.T) string {
 	t.Helper()
-	bin, err := pg.Resolve(t.Context(), pg.ResolveOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bare, err := pg.LoadTemplate(t.Context(), pg.TemplateSpec{
-		Binaries: bin, Key: "a bare database for two servers",
-		Build: func(ctx context.Context, dsn func(user, db string) string) error {
-			conn, err := pgx.Connect(ctx, dsn("supabase_admin", "postgres"))
-			if err != nil {
-				return err
-			}
-			defer conn.Close(ctx)
-			_, err = conn.Exec(ctx, "alter role supabase_admin password 'secret'")
-			return err
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cl, err := pg.Start(t.Context(), pg.Config{Template: bare, FirstUser: "supabase_admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cl.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return cl.URL("supabase_admin", "secret", "postgres")
+	return pgtest.Start(t, "alter role supabase_admin password 'secret'").URL(pgtest.Superuser, "secret", "postgres")
 }
 
 //covers:storage 82 83 86
