@@ -3,6 +3,7 @@ package pgnet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -60,6 +61,20 @@ func TestSettingsWhileConnecting(t *testing.T) {
 		worker.Start()
 		eventually(t, "it is sent after "+c.meanwhile, func() bool { return len(w.requests()) == i+1 })
 		worker.Close()
+	}
+}
+
+// TestSettingsOfTheServer are those of alter system.
+func TestSettingsOfTheServer(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	srv := start(t, w.option())
+	for i, ttl := range []string{"1 hour", "10 minutes"} {
+		srv.Exec(t, fmt.Sprintf("insert into net._http_response (id, created) values (-1, now() - interval '5 minutes' - interval '%s')", ttl))
+		srv.Exec(t, fmt.Sprintf("alter system set pg_net.ttl = '%s'", ttl))
+		srv.Exec(t, "select net.worker_restart(), net.http_get('http://x.test')")
+		row(t, srv, fmt.Sprint(i+1))
+		eventually(t, "what is older than "+ttl+" is gone", func() bool { return value(t, srv, "select min(id)::text from net._http_response") == "1" })
 	}
 }
 
