@@ -158,3 +158,35 @@ func (a *api) row(dst any, sql string, args ...any) error {
 func withLimit(n int64) func(*storage.Config) {
 	return func(c *storage.Config) { c.FileSizeLimit = n }
 }
+
+// beside is another server of the same database, bytes and uploads; wrap may
+// put something before its handler.
+func (a *api) beside(t *testing.T, disk blob.Store, wrap func(http.Handler) http.Handler) *api {
+	t.Helper()
+	login, err := pgx.ParseConfig(a.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.besideWith(t, storage.Config{Blobs: disk}, login, wrap)
+}
+
+// besideWith is beside of another configuration and way to the database.
+func (a *api) besideWith(t *testing.T, cfg storage.Config, login *pgx.ConnConfig, wrap func(http.Handler) http.Handler) *api {
+	t.Helper()
+	cfg.Uploads = blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: cfg.Blobs})
+	cfg.Blobs = shared{cfg.Blobs}
+	handler, end := serve(t, cfg, login, a.keys, slog.New(slog.DiscardHandler))
+	srv := httptest.NewServer(wrap(handler))
+	t.Cleanup(func() { srv.Close(); end() })
+	b := *a
+	b.url = srv.URL + "/storage/v1"
+	return &b
+}
+
+// unwrapped is a handler as it is.
+func unwrapped(h http.Handler) http.Handler { return h }
+
+// shared is a store that another opens and closes.
+type shared struct{ blob.Store }
+
+func (shared) Close() error { return nil }

@@ -3,9 +3,7 @@ package storage_test
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -56,10 +54,11 @@ func (h *held) Open(ctx context.Context, version string, offset, length int64) (
 	return h.Store.Open(ctx, version, offset, length)
 }
 
-// second is another server on the same database and the same files.
-func (a *api) second(t *testing.T, blobs blob.Store, s3 storage.S3Config, lost *atomic.Bool) *s3Client {
+// second is another server on the same database and the same files, whose next
+// answer from the database gets lost when it is told so.
+func (c *s3Client) second(t *testing.T, cfg storage.Config, lost *atomic.Bool) *s3Client {
 	t.Helper()
-	login, err := pgx.ParseConfig(a.dsn)
+	login, err := pgx.ParseConfig(c.a.dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,15 +67,9 @@ func (a *api) second(t *testing.T, blobs blob.Store, s3 storage.S3Config, lost *
 		conn, err := dial(ctx, network, address)
 		return lostAnswer{conn, lost}, err
 	}
-	handler, end := serve(t, storage.Config{Blobs: kept{blobs}, Uploads: blob.NewUploadDir(blob.UploadDirConfig{Dir: t.TempDir(), Store: blobs}), S3: s3},
-		login, a.keys, slog.New(slog.DiscardHandler))
-	srv := httptest.NewServer(handler)
-	t.Cleanup(func() {
-		srv.Close()
-		end()
-	})
-	other := &api{t: t, url: srv.URL + "/storage/v1", anon: a.anon, service: a.service, dir: a.dir, dsn: a.dsn, keys: a.keys, mu: a.mu, admin: a.admin}
-	return &s3Client{t: t, a: other, key: s3Key, secret: s3Secret, region: "local"}
+	other := *c
+	other.a = c.a.besideWith(t, cfg, login, unwrapped)
+	return &other
 }
 
 // lostAnswer is a connection that breaks when the next answer comes, where it
@@ -94,13 +87,6 @@ func (l lostAnswer) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// kept is a store that its other user closes.
-type kept struct{ blob.Store }
-
-func (kept) Start(context.Context) error { return nil }
-
-func (kept) Close() error { return nil }
 
 // inBackground begins a request, whose answer comes later.
 func inBackground(ask func() answer) <-chan answer {
@@ -156,7 +142,7 @@ func TestS3EndsOnce(t *testing.T) {
 		c.Blobs, s3 = store, c.S3
 	})
 	var lost atomic.Bool // the next answer of the second one's database
-	two := a.second(t, store, s3, &lost)
+	two := one.second(t, storage.Config{Blobs: store, S3: s3}, &lost)
 	a.bucket("b", true)
 	// begun is an upload of two parts
 	begun := func(path string) (id, parts string) {
