@@ -30,9 +30,11 @@ func AsRole(tb testing.TB, pool *pgxpool.Pool, claims map[string]any) pgx.Tx {
 	if err != nil {
 		tb.Fatalf("suparusttest: the claims: %v", err)
 	}
-	tx, err := pool.Begin(tb.Context())
+	ctx, cancel := context.WithTimeout(tb.Context(), poolPatience)
+	defer cancel()
+	tx, err := pool.Begin(ctx) // ctx is of the beginning alone
 	if err != nil {
-		tb.Fatalf("suparusttest: %v", err)
+		tb.Fatalf("suparusttest: %v", usedUp(ctx, pool, err))
 	}
 	tb.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // after another end it does nothing
 	const become = "select set_config('request.jwt.claims', $1, true), set_config('role', $2, true)"

@@ -1,6 +1,9 @@
 package suparusttest
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,8 +12,25 @@ import (
 	"github.com/suparust/suparust/server"
 )
 
+const (
+	// poolSize is how many connections a pool has at most: PostgreSQL has 30, and
+	// the server takes some.
+	poolSize = 8
+	// poolPatience is how long is waited for one of them.
+	poolPatience = 10 * time.Second
+)
+
+// usedUp says why no connection of the pool could be had.
+func usedUp(ctx context.Context, pool *pgxpool.Pool, err error) error {
+	if s := pool.Stat(); errors.Is(ctx.Err(), context.DeadlineExceeded) && s.AcquiredConns() >= s.MaxConns() {
+		return fmt.Errorf("no connection of the pool was free within %s: all %d are taken, by AsRole until the end of its test or its Rollback, or by rows and connections that were not closed", poolPatience, s.MaxConns())
+	}
+	return err
+}
+
 // Pool returns a pool of connections to the test's database as the role
-// postgres. It is the same at every call and is closed when the test ends.
+// postgres, of which there are eight. It is the same at every call and is closed
+// when the test ends.
 func (s *Server) Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 	outside(tb, "Pool")
@@ -23,7 +43,7 @@ func (s *Server) Pool(tb testing.TB) *pgxpool.Pool {
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
 	}
-	cfg.MaxConns = 4
+	cfg.MaxConns = poolSize
 	pool, err := pgxpool.NewWithConfig(tb.Context(), cfg)
 	if err != nil {
 		tb.Fatalf("suparusttest: %v", err)
@@ -63,7 +83,15 @@ func (s *Server) Exec(tb testing.TB, sql string, args ...any) {
 	if len(args) == 0 {
 		args = []any{pgx.QueryExecModeSimpleProtocol}
 	}
-	if _, err := s.Pool(tb).Exec(tb.Context(), sql, args...); err != nil {
+	ctx, cancel := context.WithTimeout(tb.Context(), poolPatience)
+	defer cancel()
+	pool := s.Pool(tb)
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		tb.Fatalf("suparusttest: %v", usedUp(ctx, pool, err))
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(tb.Context(), sql, args...); err != nil {
 		tb.Fatalf("suparusttest: %v\nin: %s", err, sql)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -138,6 +139,33 @@ func TestPoolNotGivenBack(t *testing.T) {
 		t.Error("the database is still there")
 	}
 	conn.Release()
+}
+
+// TestPoolIsUsedUp: who wants one more connection than there are is told, and does
+// not wait for it without end.
+func TestPoolIsUsedUp(t *testing.T) {
+	t.Parallel()
+	srv := suparusttest.Start(t)
+	for range srv.Pool(t).Config().MaxConns - 1 {
+		conn, err := srv.Pool(t).Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+	suparusttest.AsRole(t, srv.Pool(t), nil) // the last one
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for name, f := range map[string]func(tb testing.TB){
+		"AsRole": func(tb testing.TB) { suparusttest.AsRole(tb, srv.Pool(tb), nil) },
+		"Exec":   func(tb testing.TB) { srv.Exec(tb, "select 1") },
+	} {
+		wg.Go(func() {
+			if said := fatal(t, f); !strings.Contains(said, "all 8 are taken, by AsRole until the end") {
+				t.Errorf("%s says %q", name, said)
+			}
+		})
+	}
 }
 
 func TestEnviron(t *testing.T) {
