@@ -240,19 +240,4 @@ func TestFaults(t *testing.T) {
 	}
 	srv.ClearFaults(t)
 	srv.Client().Get(t, "/auth/v1/health").WantStatus(t, 200)
-
-	pid := func() (n int) {
-		t.Helper()
-		for {
-			if err := srv.Pool(t).QueryRow(t.Context(), "select pg_backend_pid()").Scan(&n); err == nil {
-				return n
-			}
-		}
-	}
-	was := pid()
-	srv.Disconnect(t)
-	if is := pid(); is == was {
-		t.Errorf("the connection %d is still there", is)
-	}
-	srv.Client().Get(t, "/rest/v1/notes?limit=1").WantStatus(t, 200)
 }

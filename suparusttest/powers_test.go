@@ -243,6 +243,7 @@ func disconnectOf(t *testing.T, srv *suparusttest.Server) {
 	if is := pid(); is == was {
 		t.Errorf("the connection %d is still there", is)
 	}
+	srv.Client().Get(t, "/rest/v1/notes").WantStatus(t, http.StatusOK) // the server has connected anew
 }
 
 func snapshotsOf(t *testing.T, srv *suparusttest.Server) {

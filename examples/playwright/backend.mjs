@@ -2,23 +2,25 @@
 // backend.anon_key, by a worker fixture that depends on this one.
 import { test as base } from '@playwright/test'
 
-const control = (path, init) => fetch(process.env.SUPARUST_CONTROL_URL + path, {
-  ...init, headers: { Authorization: `Bearer ${process.env.SUPARUST_CONTROL_TOKEN}` }
-})
+const ask = async (method, url, token, body) => {
+  const answer = await fetch(url, { method, headers: { Authorization: `Bearer ${token}` }, body: body && JSON.stringify(body) })
+  if (!answer.ok) throw new Error(`${method} ${url}: ${await answer.text()}`)
+  return answer
+}
+const branches = `${process.env.SUPARUST_CONTROL_URL}/branches`
+const token = process.env.SUPARUST_CONTROL_TOKEN
 
 export const test = base.extend({
   backend: [async ({}, use) => {
-    const answer = await control('/branches', { method: 'POST', body: JSON.stringify({ lease: '30m' }) })
-    if (!answer.ok) throw new Error(`no branch: ${await answer.text()}`)
-    const branch = await answer.json()
+    const branch = await (await ask('POST', branches, token, { lease: '30m' })).json()
     await use(branch)
-    await control(`/branches/${branch.id}`, { method: 'DELETE' })
+    await ask('DELETE', `${branches}/${branch.id}`, token)
   }, { scope: 'worker' }],
 
   // what a test leaves behind is gone for the next one of the worker
   clean: [async ({ backend }, use) => {
     await use()
-    await fetch(`${backend.control_url}/reset`, { method: 'POST', headers: { Authorization: `Bearer ${backend.control_token}` } })
+    await ask('POST', `${backend.control_url}/reset`, backend.control_token)
   }, { auto: true }]
 })
 
