@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -35,10 +36,35 @@ type form struct {
 
 	filename string // of the file part
 
+	body      *formReader
 	parts     *multipart.Reader
 	maxFields int
 	read      int // how many fields, and how many bytes of them
 	total     int
+}
+
+// formReader is the body of a form, which has so many bytes left for what is
+// no file. The parser alone would take 10 MiB for the header of each field.
+type formReader struct {
+	r    io.Reader
+	left int64
+}
+
+// headRoom is for the boundaries and headers of fields, besides what is in them.
+const headRoom = 64 << 10
+
+// Read implements io.Reader.
+func (f *formReader) Read(p []byte) (int, error) {
+	if f.left <= 0 {
+		return 0, errFormTooLarge()
+	}
+	n, err := f.r.Read(p)
+	f.left -= int64(n)
+	return n, err
+}
+
+func errFormTooLarge() *Error {
+	return errInvalidRequest("The fields of the form are too large: together they may have 2 MiB")
 }
 
 // readForm reads an upload's form.
@@ -55,8 +81,9 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 	if r.ContentLength == 0 {
 		return nil, errNoContent()
 	}
+	body := &formReader{formBody(r), maxFormBytes + headRoom}
 	f := &form{
-		fields: map[string]string{}, twice: map[string]bool{}, parts: multipart.NewReader(formBody(r), params["boundary"]), maxFields: maxFields,
+		fields: map[string]string{}, twice: map[string]bool{}, body: body, parts: multipart.NewReader(body, params["boundary"]), maxFields: maxFields,
 	}
 	for {
 		p, err := f.parts.NextRawPart()
@@ -65,12 +92,15 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 			return nil, errNoContent()
 		case errors.Is(err, io.EOF):
 			return nil, formEnded(err)
+		case body.left <= 0:
+			return nil, errFormTooLarge()
 		case err != nil:
 			return nil, withCause(errNoContent(), &blob.ReadError{Err: err})
 		}
 		name, isFile := partName(p)
 		if isFile {
 			f.file, f.mime, f.filename = p, partType(p), p.FileName()
+			body.left = math.MaxInt64
 			return f, nil
 		}
 		if err := f.readField(p, name); err != nil {
@@ -82,6 +112,7 @@ func readFormOf(r *http.Request, maxFields int) (*form, error) {
 // readRest reads the fields after the file, up to the end of the form or
 // another file.
 func (f *form) readRest() error {
+	f.body.left = maxFormBytes + headRoom
 	for {
 		p, err := f.parts.NextRawPart()
 		if err != nil { // the file is whole: what is wrong behind it does not matter
@@ -103,12 +134,15 @@ func (f *form) readField(p *multipart.Part, name string) error {
 		return errInvalidRequest("Request stream closed before upload could begin")
 	}
 	value, err := readField(p, name)
+	if err != nil && f.body.left <= 0 {
+		return errFormTooLarge()
+	}
 	if err != nil {
 		return err
 	}
 	f.read++
 	if f.total += len(value); f.total > maxFormBytes {
-		return errInvalidRequest("The fields of the form are too large: together they may have 2 MiB")
+		return errFormTooLarge()
 	}
 	if _, seen := f.fields[name]; seen {
 		f.twice[name] = true

@@ -39,3 +39,35 @@ func TestFormFieldsTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestFormNames: nor can the names of fields, and their headers.
+func TestFormNames(t *testing.T) {
+	t.Parallel()
+	for what, header := range map[string]string{
+		"names":   `Content-Disposition: form-data; name="` + strings.Repeat("n", maxFieldBytes) + `"`,
+		"headers": "X-Header: " + strings.Repeat("h", maxFieldBytes) + "\r\nContent-Disposition: form-data; name=\"n\"",
+	} {
+		for fields, fits := range map[int]bool{1: true, 3: false} {
+			var body strings.Builder
+			for range fields {
+				body.WriteString("--b\r\n" + header + "\r\n\r\nvalue\r\n")
+			}
+			body.WriteString("--b\r\nContent-Disposition: form-data; name=file; filename=a.txt\r\n\r\n" + strings.Repeat("hello", maxFormBytes) + "\r\n--b--\r\n")
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/s3/b", strings.NewReader(body.String()))
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			f, err := readFormOf(r, maxS3Fields)
+			if fits != (err == nil) || !fits && !strings.Contains(err.Error(), "2 MiB") {
+				t.Errorf("%d %s: %v", fields, what, err)
+			}
+			if err != nil {
+				continue
+			}
+			if n, err := io.Copy(io.Discard, f.file); n != 5*maxFormBytes || err != nil { // a file may be larger
+				t.Errorf("%d %s: %d bytes, %v", fields, what, n, err)
+			}
+			if err := f.readRest(); err != nil {
+				t.Errorf("%d %s: %v", fields, what, err)
+			}
+		}
+	}
+}
