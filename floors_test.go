@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"server/pg":               0,
 	"migrations":              0,
 	"fixtures":                0,
+	"internal/leaktest":       0,
 	"internal/proctest":       0,
 	"internal/pgtest":         1,
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/internal/proctest"
 	"github.com/suparust/suparust/server/pg"
 	"github.com/suparust/suparust/suparusttest"
@@ -18,7 +19,9 @@ import (
 // childEnv makes the test program a child of itself that does one thing.
 const childEnv = "SUPARUST_SERVER_CHILD"
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m) }))
+}
 
 // TestChild is what children run: "<what>:<directory>".
 func TestChild(t *testing.T) {

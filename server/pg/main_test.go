@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/internal/proctest"
 )
 
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(m.Run()) // it dies in its own way
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/suparust/suparust/server/pg.spawnForever"), goleak.IgnoreCurrent())
+	os.Exit(leaktest.Main(m.Run))
 }
 
 var (

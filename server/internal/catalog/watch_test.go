@@ -10,11 +10,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m) }))
+}
 
 // patience bounds what a test waits for.
 const patience = 20 * time.Second

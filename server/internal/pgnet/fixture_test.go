@@ -4,14 +4,18 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { suparusttest.Main(m) }
+func TestMain(m *testing.M) {
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m) }))
+}
 
 // seen is a request that reached the other side.
 type seen struct {

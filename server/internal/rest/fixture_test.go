@@ -11,10 +11,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m) }))
+}
 
 // fixture is a server of the test's own, seen through the REST API.
 type fixture struct {

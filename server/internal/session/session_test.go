@@ -10,11 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/suparusttest"
 )
 
-func TestMain(m *testing.M) { os.Exit(suparusttest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m) }))
+}
 
 const schema = `
 create table public.notes (id int primary key, owner text not null, body text);

@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/server/internal/gateway"
 	"github.com/suparust/suparust/server/internal/storage"
 	"github.com/suparust/suparust/server/internal/storage/blob"
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(leaktest.Main(m.Run))
 }
 
 // serveChild serves the API with durable bytes, prints where, and ends only

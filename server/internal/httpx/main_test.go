@@ -1,0 +1,10 @@
+package httpx
+
+import (
+	"os"
+	"testing"
+
+	"github.com/suparust/suparust/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m.Run)) }

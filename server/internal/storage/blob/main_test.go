@@ -1,0 +1,10 @@
+package blob_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/suparust/suparust/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m.Run)) }
