@@ -122,9 +122,10 @@ func (c *conn) remove(e *list.Element, st *statement) {
 }
 
 // forgetAll drops every statement, after PostgreSQL has refused one as stale.
-// The names are never used again, so what is left on the server's side only
-// costs memory until the connection closes.
 func (c *conn) forgetAll() {
+	for e := c.lru.Front(); e != nil; e = e.Next() {
+		c.evicted = append(c.evicted, e.Value.(*statement).name)
+	}
 	clear(c.prepared)
 	c.lru.Init()
 	c.text = 0

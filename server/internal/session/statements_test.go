@@ -74,3 +74,20 @@ func TestLongStatementsAreNotKept(t *testing.T) {
 		t.Errorf("%d bytes of statements are kept: %v", sum, err)
 	}
 }
+
+// Statements that the schema has outgrown do not add up on the server either.
+func TestPreparedStatementsOfOldSchemasAreBounded(t *testing.T) {
+	t.Parallel()
+	db, srv := open(t, 1)
+	for i := range 20 {
+		srv.Exec(t, fmt.Sprintf("alter table notes add column extra%d text", i))
+		for n := range 10 {
+			if _, err := db.Do(t.Context(), as("service_role", ""), session.Options{}, session.Statement{SQL: fmt.Sprintf("select * from notes where id = %d", n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := one(t, db, nil, "select count(*) > 30 from pg_prepared_statements"); got != "f" {
+		t.Errorf("%s statements are prepared", one(t, db, nil, "select count(*)::text from pg_prepared_statements"))
+	}
+}
