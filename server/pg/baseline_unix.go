@@ -36,6 +36,9 @@ func (c *Cluster) Mark(ctx context.Context, conn *pgx.Conn, beforeStop func()) e
 	if c.durable {
 		return ErrKept
 	}
+	if err := c.runs(); err != nil {
+		return err
+	}
 	b, err := c.logBaseline(ctx, conn)
 	if errors.Is(err, errNotInLog) {
 		b = &baseline{}
@@ -73,6 +76,9 @@ func (c *Cluster) Reset(ctx context.Context, beforeStop func()) error {
 		return c.restore(ctx, c.config.Snapshot, beforeStop)
 	default:
 		im = c.tmpl.image
+	}
+	if err := c.runs(); err != nil {
+		return err
 	}
 	next := c.dataDir + ".next"
 	if err := im.writeTo(next, c.acct); err != nil {

@@ -73,6 +73,8 @@ func TestChild(t *testing.T) {
 		childFreezes(t, arg)
 	case "restore":
 		childRestores(t, arg)
+	case "next":
+		childPreparesNext(t, arg)
 	default:
 		t.Fatalf("no child %q", what)
 	}
@@ -178,6 +180,24 @@ func childRestores(t *testing.T, dataDir string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// childPreparesNext is in the middle of a restore: its server runs beside the data that are to follow.
+func childPreparesNext(t *testing.T, dataDir string) {
+	cl, err := Start(context.Background(), Config{Template: testTemplate(t), DataDir: dataDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := cl.Snapshot(t.Context(), SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	execAll(t, cl, "delete from notes")
+	if err := s.writeNext(t.Context(), dataDir, cl.acct); err != nil {
+		t.Fatal(err)
+	}
+	proctest.Tell(t, connect(t, cl, superuser, "postgres").PgConn().PID())
+	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
 // childBuilds loads a template whose Build leaves a line in a file.

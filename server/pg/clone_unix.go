@@ -77,11 +77,14 @@ func cloneError(base string, im *image, err error) error {
 	if base == memoryBase {
 		return fmt.Errorf("%w: %w", errNoMemory, err)
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isFull(err) {
 		return fmt.Errorf("no room for a copy of the database (%d MB) in %s: free some or set TMPDIR to a larger disk: %w", im.bytes>>20, base, err)
 	}
 	return fmt.Errorf("the database could not be copied to %s: %w", base, err)
 }
+
+// isFull tells whether an error is that of a disk without room.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 func roomInMemory(base string, size int64) bool {
 	free, isMemory := memoryFree(base)

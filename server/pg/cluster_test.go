@@ -307,3 +307,36 @@ func TestLogIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Whoever can have PostgreSQL execute programs can make links in a run directory: they lead nowhere.
+func TestLogIsNoLink(t *testing.T) {
+	t.Parallel()
+	cl := startTest(t, Config{})
+	s, err := cl.Snapshot(t.Context(), SnapshotOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := cl.current().logPath
+	if err := errors.Join(os.Remove(log), os.Symlink(precious, log)); err != nil {
+		t.Fatal(err)
+	}
+	if got := cl.LogTail(10); got != "" {
+		t.Errorf("the log says %q", got)
+	}
+	if err := cutLog(log, 1, 1); err == nil {
+		t.Error("another file was cut")
+	}
+	if err := cl.Restore(t.Context(), s, nil); err == nil {
+		t.Error("a server writes its log to another file")
+	}
+	if err := s.Remove(); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {
+		t.Errorf("the file holds %q, %v", b, err)
+	}
+}

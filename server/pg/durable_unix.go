@@ -84,7 +84,7 @@ func openDataDir(path string, log *slog.Logger) (*durable, error) {
 		return nil, err
 	}
 	lock := flock.New(filepath.Join(path, dataLockName), flock.SetPermissions(0o600))
-	ok, err := lock.TryLock()
+	ok, err := tryLock(lock)
 	if err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be written: %w; set SUPARUST_DB_DATA_DIR to a directory you may write", path, err)
 	}
@@ -93,6 +93,17 @@ func openDataDir(path string, log *slog.Logger) (*durable, error) {
 		return nil, fmt.Errorf("another suparust runs on the data directory %s: stop it or choose another directory", path)
 	}
 	return &durable{path: path, acct: acct, lock: lock, log: log}, nil
+}
+
+// lockPatience is how long a lock may be held by what a process that was killed has just forked.
+const lockPatience = 500 * time.Millisecond
+
+func tryLock(lock *flock.Flock) (bool, error) {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		if ok, err := lock.TryLock(); ok || err != nil || time.Now().After(deadline) {
+			return ok, err
+		}
+	}
 }
 
 // dataAccount decides who runs PostgreSQL on the directory: its owner. As root, a directory that is still root's goes to
@@ -145,9 +156,6 @@ func (d *durable) start(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.awaitPredecessor(ctx); err != nil {
-		return nil, err
-	}
 	base, err := diskBase(d.acct)
 	if err != nil {
 		return nil, err
@@ -180,7 +188,7 @@ func (d *durable) start(ctx context.Context, c Config) (*Cluster, error) {
 
 // prepare makes sure that the directory holds a cluster that the binaries can run.
 func (d *durable) prepare(ctx context.Context, c Config) (*Binaries, error) {
-	if err := d.finishRestore(); err != nil {
+	if err := d.takeOver(ctx); err != nil {
 		return nil, err
 	}
 	major, err := DataDirMajor(d.path)
@@ -322,6 +330,15 @@ func syncPath(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// takeOver ends what a process that died has left running, and then what it has left undone: before, its server would
+// write its last checkpoint into files that are not its own.
+func (d *durable) takeOver(ctx context.Context) error {
+	if err := d.awaitPredecessor(ctx); err != nil {
+		return err
+	}
+	return d.finishRestore()
 }
 
 // awaitPredecessor deals with the postmaster.pid of a server that died or is dying. We hold the directory's lock, so no

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -128,13 +129,13 @@ func TestKilledWhileRestoring(t *testing.T) {
 	t.Parallel()
 	dir := publicTempDir(t)
 	data := filepath.Join(dir, "data")
-	for round := range 5 {
+	for round := range 3 {
 		c := startChild(t, "restore:"+data, childOptions{dir: dir})
 		for range round {
 			c.Line(t)
 		}
 		c.Line(t)
-		moment := time.NewTimer(time.Duration(round) * 11 * time.Millisecond)
+		moment := time.NewTimer(time.Duration(round) * 17 * time.Millisecond)
 		<-moment.C // anywhere in a restore
 		if err := c.Cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -150,6 +151,31 @@ func TestKilledWhileRestoring(t *testing.T) {
 		if err := cl.Stop(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The server of a process that died while restoring has ended before its files are replaced: it would write its last
+// checkpoint into the new ones.
+func TestRestoreAwaitsPredecessor(t *testing.T) {
+	t.Parallel()
+	dir := publicTempDir(t)
+	data := filepath.Join(dir, "data")
+	c := startChild(t, "next:"+data, childOptions{dir: dir})
+	pid, err := strconv.Atoi(c.Line(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // a backend, for which the server waits
+		t.Fatal(err)
+	}
+	if err := c.Cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Cmd.Wait()
+	cl := startTest(t, Config{DataDir: data})
+	wantNothingLeft(t, data)
+	if got := queryString(t, cl, superuser, "postgres", "select count(*)::text from notes"); got != "100" {
+		t.Errorf("%s notes", got)
 	}
 }
 
@@ -172,6 +198,7 @@ func TestRestoreAfterDeath(t *testing.T) {
 		wantError(t, err, "can no longer be started")
 		if !cl.durable {
 			wantError(t, cl.Reset(t.Context(), nil), "can no longer be started")
+			wantError(t, cl.Mark(t.Context(), nil, nil), "can no longer be started")
 		}
 		if cl.current() != srv {
 			t.Error("another server was started")
@@ -180,6 +207,7 @@ func TestRestoreAfterDeath(t *testing.T) {
 			if err := cl.Stop(); err != nil {
 				t.Fatal(err)
 			}
+			wantError(t, cl.Restore(t.Context(), s, nil), "can no longer be started")
 			wantNothingLeft(t, cl.DataDir())
 			again := startTest(t, Config{DataDir: cl.DataDir(), Binaries: testBinaries(t)})
 			if got := queryString(t, again, superuser, "postgres", "select count(*)::text from pg_class where relname = 'quick'"); got != "1" {
@@ -208,5 +236,32 @@ func TestRestoreRefused(t *testing.T) {
 	again := startTest(t, Config{DataDir: cl.DataDir(), Template: testTemplate(t)})
 	if got := queryString(t, again, superuser, "postgres", "select string_agg(n::text, ' ' order by n) from later"); got != "1 2" {
 		t.Errorf("there are %s", got)
+	}
+}
+
+// A restore for which there is no room leaves the server as it was.
+func TestRestoreWithoutRoom(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a small disk")
+	}
+	disk := publicTempDir(t)
+	mountTmpfs(t, disk, "size=34m,mode=755")
+	cl := startTest(t, Config{DataDir: filepath.Join(disk, "data")})
+	s, err := cl.Snapshot(t.Context(), SnapshotOptions{Dir: filepath.Join(publicTempDir(t), "saved")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = cl.Snapshot(t.Context(), SnapshotOptions{Dir: filepath.Join(disk, "saved")})
+	wantError(t, err, "no room for the snapshot in "+disk, "SUPARUST_SNAPSHOT_DIR")
+	if exists(filepath.Join(disk, "saved")) {
+		t.Error("a part of a snapshot is left")
+	}
+	execAll(t, cl, "create table later as select 1 as n")
+	wantError(t, cl.Restore(t.Context(), s, nil), "no space left on device", "free some")
+	wantNothingLeft(t, cl.DataDir())
+	execAll(t, cl, "insert into later values (2)")
+	if err := cl.Stop(); err != nil {
+		t.Error(err)
 	}
 }

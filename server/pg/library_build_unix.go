@@ -66,7 +66,10 @@ func (b *builder) startWithLibrary(ctx context.Context) error {
 				removeAll(logs)
 				return errors.Join(err, shim.remove())
 			}
-			return ctx.Err()
+			if err := ctx.Err(); err != nil {
+				return errors.Join(err, b.stop())
+			}
+			return nil
 		}
 		last = err
 		if text := err.Error() + out.String(); !strings.Contains(text, "already listening") && !strings.Contains(text, "could not bind") {

@@ -39,18 +39,15 @@ func RestoreDataDir(ctx context.Context, dataDir string, s *Snapshot) error {
 
 // restore replaces the data of a directory without a server.
 func (d *durable) restore(ctx context.Context, s *Snapshot) error {
-	if err := d.finishRestore(); err != nil {
+	if err := d.takeOver(ctx); err != nil {
 		return err
 	}
-	if version, err := dataVersion(d.path); err != nil || version == "" {
-		if err == nil {
-			err = d.refuseForeign(nil)
-		}
-		if err != nil {
+	if version, err := dataVersion(d.path); err != nil {
+		return err
+	} else if version == "" {
+		if err := d.refuseForeign(nil); err != nil {
 			return err
 		}
-	} else if err := d.awaitPredecessor(ctx); err != nil {
-		return err
 	}
 	if err := s.writeNext(ctx, d.path, d.acct); err != nil {
 		return err
@@ -65,7 +62,7 @@ func (d *durable) restore(ctx context.Context, s *Snapshot) error {
 func (s *Snapshot) writeNext(ctx context.Context, dataDir string, owner account) error {
 	err := writeBeside(dataDir, restoreNext, func(dir string) error { return s.write(ctx, dir, owner, "") })
 	if err != nil {
-		return fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, s.missing(err))
+		return fmt.Errorf("the snapshot could not be copied to %s: %w", dataDir, s.explain(err))
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (c *Cluster) Restore(ctx context.Context, s *Snapshot, beforeStop func()) e
 }
 
 func (c *Cluster) restore(ctx context.Context, s *Snapshot, beforeStop func()) error {
-	if err := s.fits(c.bin); err != nil {
+	if err := errors.Join(c.runs(), s.fits(c.bin)); err != nil {
 		return err
 	}
 	if c.durable {
@@ -32,7 +32,7 @@ func (c *Cluster) restore(ctx context.Context, s *Snapshot, beforeStop func()) e
 	}
 	next := c.dataDir + ".next"
 	if err := s.write(ctx, next, c.acct, filepath.Join(c.dir.path, snapshotTemplate1)); err != nil {
-		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.missing(err)), os.RemoveAll(next))
+		return errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.explain(err)), os.RemoveAll(next))
 	}
 	return c.swap(ctx, next, beforeStop)
 }
@@ -102,6 +102,22 @@ func (c *Cluster) restored(ctx context.Context, err error) error {
 	return err
 }
 
+// errEnded says that there is no server whose state could be kept or replaced.
+var errEnded = errors.New("PostgreSQL has ended and can no longer be started again")
+
+// runs is errEnded when the server was stopped or has died.
+func (c *Cluster) runs() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hasEnded() {
+		return errEnded
+	}
+	return nil
+}
+
+// hasEnded is called with mu held.
+func (c *Cluster) hasEnded() bool { return c.srv.waitExited(0) && !c.replacing }
+
 // restartLimit bounds a stop and the start after it, with what that has to recover.
 const restartLimit = 10 * time.Minute
 
@@ -122,11 +138,11 @@ func (c *Cluster) replaced(ctx context.Context, change func() error) error {
 	}
 	defer done()
 	c.mu.Lock()
-	gone := c.srv.waitExited(0) && !c.replacing
-	c.replacing = !gone
+	ended := c.hasEnded()
+	c.replacing = !ended
 	c.mu.Unlock()
-	if gone {
-		return errors.New("PostgreSQL has ended and can no longer be started again")
+	if ended {
+		return errEnded
 	}
 	if err := change(); err != nil {
 		// what it was stopped for has failed: it must run all the same
@@ -249,7 +265,7 @@ func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
 	cl := c.ephemeral(dir, bin, acct, args)
 	err = s.write(ctx, cl.dataDir, acct, filepath.Join(dir.path, snapshotTemplate1))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.missing(err)), dir.remove())
+		return nil, errors.Join(fmt.Errorf("the snapshot could not be copied: %w", s.explain(err)), dir.remove())
 	}
 	cl.config.Snapshot = s.linkTo(filepath.Join(dir.path, "origin")) // for Reset
 	srv, err := cl.launch.start(ctx)

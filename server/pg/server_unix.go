@@ -74,7 +74,7 @@ func (l launch) start(ctx context.Context) (*server, error) {
 }
 
 func (l launch) startOn(ctx context.Context, port int) (*server, error) {
-	logFile, err := os.OpenFile(l.logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	logFile, err := openLog(l.logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL's log cannot be written: %w", err)
 	}

@@ -34,7 +34,7 @@ func SnapshotDataDir(ctx context.Context, dataDir string, o SnapshotOptions) (_ 
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.abandon())
+			err = s.abandon(err)
 		}
 	}()
 	lock := flock.New(filepath.Join(path, dataLockName), flock.SetPermissions(0o600))
@@ -55,10 +55,7 @@ func (s *Snapshot) copyOffline(ctx context.Context, path string, lock *flock.Flo
 		return err
 	}
 	d := &durable{path: path, acct: acct, lock: lock, log: orDiscard(nil)}
-	if err := d.finishRestore(); err != nil {
-		return err
-	}
-	if err := d.awaitPredecessor(ctx); err != nil {
+	if err := d.takeOver(ctx); err != nil {
 		return err
 	}
 	s.info.Stopped = true
@@ -119,10 +116,13 @@ func (s *Snapshot) linkTo(dir string) *Snapshot {
 	return &second
 }
 
-// missing explains an error that comes of a snapshot that was removed.
-func (s *Snapshot) missing(err error) error {
-	if errors.Is(err, os.ErrNotExist) && !exists(filepath.Join(s.dir, s.archiveName())) {
+// explain says what to do about an error of a copy of the snapshot.
+func (s *Snapshot) explain(err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist) && !exists(filepath.Join(s.dir, s.archiveName())):
 		return fmt.Errorf("%w: the one in %s was removed or replaced (%w)", ErrNoSnapshot, strings.TrimSuffix(s.dir, "/database"), err)
+	case isFull(err):
+		return fmt.Errorf("there is no room for its %d MB: free some: %w", s.info.Bytes>>20, err)
 	}
 	return err
 }

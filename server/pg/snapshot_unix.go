@@ -34,13 +34,16 @@ func (c *Cluster) Snapshot(ctx context.Context, o SnapshotOptions) (*Snapshot, e
 }
 
 func (c *Cluster) snapshot(ctx context.Context, o SnapshotOptions) (_ *Snapshot, err error) {
+	if err := c.runs(); err != nil {
+		return nil, err
+	}
 	s, err := newSnapshot(o.Dir, c.acct, c.bin, c.dataDir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.abandon())
+			err = s.abandon(err)
 		}
 	}()
 	unlogged, err := hasUnlogged(c.dataDir)
@@ -260,13 +263,16 @@ func (s *Snapshot) finish(ctx context.Context) error {
 	return s.seal()
 }
 
-// abandon removes a snapshot that could not be completed.
-func (s *Snapshot) abandon() error {
+// abandon removes a snapshot that could not be completed, and says what to do about that.
+func (s *Snapshot) abandon(err error) error {
+	if isFull(err) {
+		err = fmt.Errorf("there is no room for the snapshot in %s: free some or set SUPARUST_SNAPSHOT_DIR to a larger disk: %w", filepath.Dir(s.dir), err)
+	}
 	if s.archive != nil {
 		_ = s.archive.close() // it goes
 		s.archive = nil
 	}
-	return s.Remove()
+	return errors.Join(err, s.Remove())
 }
 
 // walToKeep tells by its name which file of pg_wal a start from the data directory needs: the segments from the last

@@ -14,6 +14,8 @@ import (
 // errUnsupported says what to do where clusters cannot be run. Binaries can be found and fetched all the same.
 var errUnsupported = errors.New("suparust runs PostgreSQL itself on Linux and macOS only: use WSL 2, or point SUPARUST_DB_URL at a PostgreSQL that runs already")
 
+const noFollow = 0
+
 type account struct{}
 
 func processAccount() (account, error) { return account{}, nil }

@@ -1,11 +1,16 @@
+//go:build unix
+
 package pg
 
 import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
+
+const noFollow = syscall.O_NOFOLLOW
 
 // A statement that fails is logged, so clients can make a log grow. Beyond the limit its end moves to <log>.1 and it
 // starts anew.
@@ -31,7 +36,7 @@ func capLog(path string, exited <-chan struct{}) {
 
 // cutLog shortens a log that is longer than the limit. The server appends, so it goes on at the new end.
 func cutLog(path string, limit, kept int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := openLog(path, os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -40,7 +45,7 @@ func cutLog(path string, limit, kept int64) error {
 	if err != nil || info.Size() <= limit {
 		return err
 	}
-	old, err := os.OpenFile(path+".1", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	old, err := openLog(path+".1", os.O_CREATE|os.O_WRONLY|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
