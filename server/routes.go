@@ -132,6 +132,16 @@ func isUnder(r *http.Request, prefix string) bool {
 	return ok && (below == "" || below[0] == '/')
 }
 
+// badTarget is the answer to a request whose target is no URL; nil for one of
+// an API that says nothing of its own.
+func badTarget(target string) any {
+	path, _, _ := strings.Cut(target, "?")
+	if below, ok := strings.CutPrefix(path, "/storage/v1/"); ok {
+		return storage.BadURL("/" + below)
+	}
+	return nil
+}
+
 // keySet is the signing keys, which come first to sign, and secret.
 func (a *AuthConfig) keySet(secret gateway.KeySet) (gateway.KeySet, error) {
 	if named := slices.IndexFunc(secret, func(k gateway.Key) bool { return k.Sign != nil && k.ID == "" }); named >= 0 && a.KeyID != "" {

@@ -184,7 +184,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	httpx.CloseUnused(s.http)
 	s.serving.Go(func() {
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(httpx.AnswerBadTargets(s.listener, badTarget)); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("serve the API: %w", err))
 		}
 	})

@@ -92,16 +92,24 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return WriteJSONType(w, status, "application/json", v)
 }
 
-// WriteJSONType is WriteJSON with another content type, such as one that names
-// its charset.
-func WriteJSONType(w http.ResponseWriter, status int, contentType string, v any) error {
+// encode is v as JSON that leaves <, > and & as they are.
+func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// WriteJSONType is WriteJSON with another content type, such as one that names
+// its charset.
+func WriteJSONType(w http.ResponseWriter, status int, contentType string, v any) error {
+	body, err := encode(v)
+	if err != nil {
 		return err
 	}
-	body := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", fmt.Sprint(len(body)))

@@ -174,18 +174,29 @@ type badURLError struct {
 	long bool
 }
 
-func (e *badURLError) write(w http.ResponseWriter) {
-	status, code, what := http.StatusBadRequest, "FST_ERR_BAD_URL", "' is not a valid url component"
-	if e.long {
-		status, code, what = http.StatusRequestURITooLong, "FST_ERR_MAX_PARAM_LENGTH", "' is exceeding the max param length"
-	}
-	_ = httpx.WriteJSONType(w, status, "application/json", struct {
-		Error      string `json:"error"`
-		Code       string `json:"code"`
-		Message    string `json:"message"`
-		StatusCode int    `json:"statusCode"`
-	}{"Bad Request", code, "'" + e.path + what, status}) // plain strings always encode
+// badURLBody is the body for such a path.
+type badURLBody struct {
+	Error      string `json:"error"`
+	Code       string `json:"code"`
+	Message    string `json:"message"`
+	StatusCode int    `json:"statusCode"`
 }
+
+func (e *badURLError) body() badURLBody {
+	if e.long {
+		return badURLBody{"Bad Request", "FST_ERR_MAX_PARAM_LENGTH", "'" + e.path + "' is exceeding the max param length", http.StatusRequestURITooLong}
+	}
+	return badURLBody{"Bad Request", "FST_ERR_BAD_URL", "'" + e.path + "' is not a valid url component", http.StatusBadRequest}
+}
+
+func (e *badURLError) write(w http.ResponseWriter) {
+	body := e.body()
+	_ = httpx.WriteJSONType(w, body.StatusCode, "application/json", body) // plain strings always encode
+}
+
+// BadURL is the body that answers a path which is no URL: net/http reads no
+// request for one, so that a Handler does not see it.
+func BadURL(path string) any { return (&badURLError{path: path}).body() }
 
 // tooLong reports whether a path has a segment that no route takes, in the
 // place of a bucket.
