@@ -123,6 +123,9 @@ func attach(ctx context.Context, o *options, url, databaseURL string, keys serve
 // Options are those of Attach.
 func (s *Server) Branch(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
+	if h, ok := s.powers.(here); ok && h.shared {
+		tb.Fatalf("suparusttest: %v", errShared)
+	}
 	api := s.control(tb)
 	holding := *api
 	holding.HTTP = &http.Client{Transport: s.http} // the answer lasts as long as the branch

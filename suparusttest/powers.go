@@ -167,7 +167,7 @@ func (h here) runCron(ctx context.Context, name string) (*CronRun, error) {
 
 var (
 	errControlOff   = errors.New("the server has no control API: WithConfig turned Config.Control off, or made it listen beyond loopback without a Config.ControlAddr")
-	errShared       = errors.New("the test shares its PostgreSQL with others, and only a whole one can be saved, restored and reset: leave out WithSharedCluster")
+	errShared       = errors.New("the test shares its PostgreSQL with others, and only a whole one can be saved, restored, reset and copied: leave out WithSharedCluster")
 	errOtherHandles = errors.New("the snapshot was taken through another server's handle: take it through this one, or save it under a name")
 )
 

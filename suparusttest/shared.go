@@ -26,7 +26,7 @@ import (
 // passwords, attributes and memberships, settings by alter system and alter
 // role, replication slots, the log, and the processor and locks of checkpoints.
 // A test that makes or alters a role meets the others. The database is not
-// called postgres, so SQL must not name it. Snapshot, Restore, Reset and
+// called postgres, so SQL must not name it. Snapshot, Restore, Reset, Branch and
 // Disconnect need a PostgreSQL of the test's own and fail; so does this option
 // beside WithSnapshot, WithDatabaseURL and WithSQLClock.
 func WithSharedCluster() Option { return func(o *options) { o.shared = true } }

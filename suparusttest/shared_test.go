@@ -79,6 +79,7 @@ func TestSharedCluster(t *testing.T) {
 		"SaveSnapshot": func(tb testing.TB) { srv.SaveSnapshot(tb, "x") },
 		"Restore":      func(tb testing.TB) { srv.Restore(tb, nil) },
 		"Reset":        func(tb testing.TB) { srv.Reset(tb) },
+		"Branch":       func(tb testing.TB) { srv.Branch(tb) },
 	} {
 		if said := fatal(t, f); !strings.Contains(said, "leave out WithSharedCluster") {
 			t.Errorf("%s said %q", what, said)
