@@ -248,13 +248,16 @@ func TestKeep(t *testing.T) {
 }
 
 func keeps(t *testing.T, what, flag string) {
-	c := startChild(t, what, childOptions{dir: homeFor(t, nil), args: []string{flag}})
+	c := startChild(t, what, childOptions{dir: homeFor(t, nil), args: []string{flag, "-test.timeout=10m"}})
 	r := c.report(t)
 	left := inspect(t, r)
 	c.Proceed(t)
 	eventually(t, patience, func() error {
 		if !strings.Contains(c.Log(), "press Ctrl-C to end") {
 			return errors.New("it does not say how to end it")
+		}
+		if !strings.Contains(c.Log(), ", unless it is given -timeout 0") {
+			return errors.New("it does not say when it ends by itself")
 		}
 		return nil
 	})

@@ -73,7 +73,8 @@
 // Its log shows the server's URL, the psql command, the last requests with their
 // SQL and the end of the logs; go test -artifacts keeps them as files. Run one
 // package with -suparust.keep to find the database of a failed test still there,
-// with -suparust.serve that of every test: it waits for Ctrl-C before it ends.
+// with -suparust.serve that of every test: it waits for Ctrl-C before it ends, for
+// ten minutes unless -timeout 0 is given.
 //
 // # A server that runs elsewhere
 //

@@ -141,8 +141,14 @@ func (s *Server) waitForInterrupt(tb testing.TB, why string) {
 	if interrupted.Load() {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "suparust: %s %s at %s\nsuparust: connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end\n",
-		tb.Name(), why, s.URL, s.DatabaseURL, s.AnonKey)
+	end := ""
+	if limited, ok := tb.(interface{ Deadline() (time.Time, bool) }); ok {
+		if at, set := limited.Deadline(); set {
+			end = fmt.Sprintf("; go test does so at %s, unless it is given -timeout 0", at.Format(time.TimeOnly))
+		}
+	}
+	fmt.Fprintf(os.Stderr, "suparust: %s %s at %s\nsuparust: connect with: psql %q\nsuparust: anon key %s\nsuparust: press Ctrl-C to end%s\n",
+		tb.Name(), why, s.URL, s.DatabaseURL, s.AnonKey, end)
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
 	<-ctx.Done()
