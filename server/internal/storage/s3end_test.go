@@ -266,6 +266,26 @@ func TestS3EndsOnce(t *testing.T) {
 		wantFailure(t, "left out", one.do("POST", "/b/never", "uploadId="+id, parts), 500, "InternalError", "")
 		noUpload(t, two.do("DELETE", "/b/never", "uploadId="+id, ""))
 	})
+	t.Run("a part's source that is replaced before it is read", func(t *testing.T) {
+		a.put("b/source", "old")
+		id := one.begin("/b/copied")
+		store.opens.Store(true)
+		got := inBackground(func() answer {
+			return one.do("PUT", "/b/copied", "partNumber=1&uploadId="+id, "", headers{"X-Amz-Copy-Source": "b/source", "X-Amz-Copy-Source-Range": "bytes=1-2"})
+		})
+		let := <-store.opened
+		store.opens.Store(false)
+		a.do("PUT", "/object/b/source", a.service, "new!").ok(t)
+		let()
+		if r := <-got; r.status != 200 {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+		two.ok(200, "POST", "/b/copied", "uploadId="+id, "")
+		if r := one.ok(200, "GET", "/b/copied", "", ""); r.body != "ew" {
+			t.Errorf("%q", r.body)
+		}
+		a.bytesMatchRows(t)
+	})
 	t.Run("a part that is replaced before it is read", func(t *testing.T) {
 		for _, c := range []struct{ listed, code string }{{"all", "InvalidPart"}, {"none", ""}} {
 			id, parts := begun("/b/replaced")
