@@ -253,23 +253,39 @@ func (c *call) s3CopyPart() error {
 	if err != nil {
 		return err
 	}
-	source, err := c.findAs(c.asUser(), bucket, key)
+	var part *s3Part
+	const tries = 3 // a source whose bytes are gone was replaced
+	for try := 1; try == 1 || try <= tries && errors.Is(err, blob.ErrNotFound); try++ {
+		part, err = c.copyPart(number, bucket, key)
+	}
 	if err != nil {
 		return err
 	}
+	d := newXML("CopyPartResult")
+	d.text("ETag", part.etag)
+	d.text("LastModified", c.h.now().UTC().Format(timeLayout))
+	return c.writeXML(d)
+}
+
+// copyPart keeps what an object is now, or a range of it, as a part.
+func (c *call) copyPart(number int64, bucket, key string) (*s3Part, error) {
+	source, err := c.findAs(c.asUser(), bucket, key)
+	if err != nil {
+		return nil, err
+	}
 	if source == nil {
-		return errNoSuchKey()
+		return nil, errNoSuchKey()
 	}
 	if err := c.copyConditions(source); err != nil {
-		return err
+		return nil, err
 	}
 	whole := byteRange{first: 0, last: max(source.meta.size, 0) - 1}
 	if text := c.r.Header.Get("X-Amz-Copy-Source-Range"); text != "" {
 		if whole, err = copyRange(text, source.meta.size); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	part, err := c.storePart(number, whole.length(), func(version string) (blob.Info, error) {
+	return c.storePart(number, whole.length(), func(version string) (blob.Info, error) {
 		f, err := c.h.blobs.Open(c.ctx(), source.version, whole.first, whole.length())
 		if errors.Is(err, blob.ErrNotFound) {
 			return blob.Info{}, withCause(errGone(), err)
@@ -280,13 +296,6 @@ func (c *call) s3CopyPart() error {
 		defer f.Close()
 		return c.h.blobs.Put(c.ctx(), version, io.LimitReader(f, whole.length()), whole.length())
 	})
-	if err != nil {
-		return err
-	}
-	d := newXML("CopyPartResult")
-	d.text("ETag", part.etag)
-	d.text("LastModified", c.h.now().UTC().Format(timeLayout))
-	return c.writeXML(d)
 }
 
 // copyRange reads the range of a part's copy, which names both ends.
