@@ -243,3 +243,26 @@ func TestLostAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestCopyRequests: bytes are copied by one request to the bucket.
+func TestCopyRequests(t *testing.T) {
+	t.Parallel()
+	way := newSlowWay(t)
+	srv := way.over(t, inBucket(bucket(t)))
+	ok(t, srv, "POST", "/bucket", strings.NewReader(`{"name":"b"}`), "Content-Type", asJSON)
+	ok(t, srv, "POST", "/object/b/source", strings.NewReader("source"))
+	var asked atomic.Int64
+	way.next(answerLost, func(r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/objects/") { // not of the sweep
+			asked.Add(1)
+		}
+		return false
+	})
+	ok(t, srv, "POST", "/object/copy", strings.NewReader(`{"bucketId":"b","sourceKey":"source","destinationKey":"copy"}`), "Content-Type", asJSON)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	if got := ok(t, srv, "GET", "/object/b/copy", nil); got != "source" {
+		t.Errorf("%q", got)
+	}
+}

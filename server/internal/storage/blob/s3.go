@@ -224,7 +224,9 @@ func isMissing(err error) bool {
 // maxCopy is the size up to which one request copies.
 const maxCopy = 5 << 30
 
-// Copy implements Store. The service copies; nothing comes through here.
+// Copy implements Store. The service copies; nothing comes through here, and
+// one request is enough where it takes the size. That nothing is there yet is
+// not asked: versions are random.
 func (s *S3) Copy(ctx context.Context, from, to string) error {
 	if !ValidVersion(from) {
 		return ErrNotFound
@@ -236,21 +238,15 @@ func (s *S3) Copy(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.StatObject(ctx, s.cfg.Bucket, s.key(to), minio.StatObjectOptions{}); err == nil {
-		return ErrExists
-	} else if !isMissing(err) {
-		return err
-	}
+	long, done := lasting(ctx)
+	defer done()
 	dst := minio.CopyDestOptions{Bucket: s.cfg.Bucket, Object: s.key(to)}
 	src := minio.CopySrcOptions{Bucket: s.cfg.Bucket, Object: s.key(from)}
-	info, err := client.StatObject(ctx, s.cfg.Bucket, s.key(from), minio.StatObjectOptions{})
-	if err == nil {
-		long, done := lasting(ctx)
-		defer done()
-		if info.Size > maxCopy {
+	_, err = client.Client.CopyObject(long, dst, src)
+	if err != nil && !isMissing(err) {
+		info, e := client.StatObject(long, s.cfg.Bucket, s.key(from), minio.StatObjectOptions{})
+		if e == nil && info.Size > maxCopy {
 			_, err = client.ComposeObject(long, dst, src)
-		} else {
-			_, err = client.Client.CopyObject(long, dst, src)
 		}
 	}
 	switch {
