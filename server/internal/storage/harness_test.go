@@ -163,16 +163,19 @@ func withLimit(n int64) func(*storage.Config) {
 // put something before its handler.
 func (a *api) beside(t *testing.T, disk blob.Store, wrap func(http.Handler) http.Handler) *api {
 	t.Helper()
-	login, err := pgx.ParseConfig(a.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.besideWith(t, storage.Config{Blobs: disk}, login, wrap)
+	return a.besideWith(t, storage.Config{Blobs: disk}, nil, wrap)
 }
 
-// besideWith is beside of another configuration and way to the database.
+// besideWith is beside of another configuration and, unless it is nil, way to
+// the database.
 func (a *api) besideWith(t *testing.T, cfg storage.Config, login *pgx.ConnConfig, wrap func(http.Handler) http.Handler) *api {
 	t.Helper()
+	if login == nil {
+		var err error
+		if login, err = pgx.ParseConfig(a.dsn); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cfg.Uploads = blob.NewUploadDir(blob.UploadDirConfig{Dir: filepath.Join(a.dir, "uploads"), Store: cfg.Blobs})
 	cfg.Blobs = shared{cfg.Blobs}
 	handler, end := serve(t, cfg, login, a.keys, slog.New(slog.DiscardHandler))
