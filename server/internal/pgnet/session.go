@@ -179,11 +179,11 @@ func (w *Worker) look(ctx, talk context.Context, conn *pgx.Conn) (full bool, err
 	}
 	w.problem = problem
 	for more := true; more && ctx.Err() == nil; {
-		room := min(w.room(), most)
-		if full = w.room() == 0; full {
-			return full, nil
+		room := w.room()
+		if room == 0 {
+			return true, nil
 		}
-		list, err := take(talk, conn, room)
+		list, err := take(talk, conn, min(room, most))
 		if err != nil {
 			return false, err
 		}
