@@ -20,8 +20,7 @@ const connectLimit = 30 * time.Second
 
 // NewTransport is the way to addresses that a project names: hooks and requests
 // of its database. It finds this machine by DockerHost, too, speaks HTTP/2, and
-// notes how the other side of HTTP/1 writes the names of headers: see
-// WithHeaderNames.
+// keeps the header of an answer as it is written: see WithFields.
 func NewTransport() *http.Transport {
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,

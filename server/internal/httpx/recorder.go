@@ -5,17 +5,19 @@ import (
 	"context"
 	"net"
 	"net/http/httptrace"
-	"net/textproto"
 	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// WithHeaderNames is for a request over a transport of NewTransport's: names
-// tells how the headers of its answer are written on the way, by the names that
-// Go gives them. It tells nothing where that is not known, of HTTP/2, where they
-// are in small letters, among others.
-func WithHeaderNames(ctx context.Context) (_ context.Context, names func() map[string]string) {
+// Field is a line of a header.
+type Field struct{ Name, Value string }
+
+// WithFields is for a request over a transport of NewTransport's: fields tells
+// the header of its answer as the other side has written it, in its order. A
+// transport of Go's gives the names another form and leaves out what is its own
+// affair. It tells nothing where that is not known, of HTTP/2 among others.
+func WithFields(ctx context.Context) (_ context.Context, fields func() []Field) {
 	var used atomic.Pointer[recorder]
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		conn, _ := info.Conn.(*recorder)
@@ -24,19 +26,18 @@ func WithHeaderNames(ctx context.Context) (_ context.Context, names func() map[s
 		}
 		used.Store(conn)
 	}})
-	return ctx, func() map[string]string {
+	return ctx, func() []Field {
 		if conn := used.Load(); conn != nil {
-			return conn.names()
+			return conn.fields()
 		}
 		return nil
 	}
 }
 
-// maxHead bounds what is kept of an answer's headers. Those of a longer one get
-// the names that Go gives them.
+// maxHead bounds what is kept of an answer's header. Of a longer one nothing is.
 const maxHead = 64 << 10
 
-// recorder is a connection that keeps the headers of the answer that comes.
+// recorder is a connection that keeps the header of the answer that comes.
 type recorder struct {
 	net.Conn
 
@@ -94,19 +95,23 @@ func endOfHead(text []byte, from int) int {
 	return 0
 }
 
-// names are the names of the headers that have come, by those that Go gives
-// them.
-func (r *recorder) names() map[string]string {
+// fields are those that have come.
+func (r *recorder) fields() (list []Field) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waits {
 		return nil
 	}
-	names := map[string]string{}
-	for line := range bytes.Lines(r.head) {
-		if name, _, ok := strings.Cut(string(line), ":"); ok {
-			names[textproto.CanonicalMIMEHeaderKey(name)] = name
+	for line := range strings.Lines(string(r.head)) {
+		switch name, value, ok := strings.Cut(line, ":"); {
+		case strings.TrimLeft(line, " \t") != line: // goes on with the one before
+			if value := strings.TrimSpace(line); value != "" && len(list) > 0 {
+				last := &list[len(list)-1]
+				last.Value = strings.TrimSpace(last.Value + " " + value)
+			}
+		case ok:
+			list = append(list, Field{name, strings.TrimSpace(value)})
 		}
 	}
-	return names
+	return list
 }

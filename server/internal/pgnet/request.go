@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/suparust/suparust/server/internal/httpx"
 )
 
 // request is a row of net.http_request_queue.
@@ -44,13 +46,16 @@ func (r *request) patience() time.Duration {
 // userAgent is the original's.
 const userAgent = "pg_net/0.20.4"
 
+// ownType is what libcurl says of a body that nobody says anything of.
+const ownType = "application/x-www-form-urlencoded"
+
 // header are the headers of the request: those of the row and the ones that
 // libcurl adds. A value that is null says nothing; one that is empty has the
 // header not sent.
 func (r *request) header() http.Header {
 	h := http.Header{"Accept": {"*/*"}, "User-Agent": {userAgent}}
 	if len(r.body) > 0 || strings.EqualFold(r.method, http.MethodPost) {
-		h.Set("Content-Type", "application/x-www-form-urlencoded")
+		h.Set("Content-Type", ownType)
 	}
 	if r.headers == nil {
 		return h
@@ -87,27 +92,21 @@ func textOf(value json.RawMessage) string {
 	return string(value)
 }
 
-// headersOf are the headers of an answer as jsonb, with the names that they have
-// on the way; those of HTTP/2 are in small letters. Of several with one name the
-// last is kept.
-func headersOf(res *http.Response, names map[string]string) string {
-	last := make(map[string]string, len(res.Header)+1)
-	keep := func(name, value string) {
-		switch own, known := names[name]; {
-		case known:
-			name = own
-		case res.ProtoMajor > 1:
+// headersOf are the headers of an answer as jsonb, as the other side has written
+// them, where that is known; the names of HTTP/2 are in small letters. Of several
+// with one name the last is kept.
+func headersOf(res *http.Response, fields []httpx.Field) string {
+	last := make(map[string]string, len(res.Header))
+	for name, values := range res.Header {
+		if res.ProtoMajor > 1 {
 			name = strings.ToLower(name)
 		}
-		last[cleaned(name)] = cleaned(value)
-	}
-	for name, values := range res.Header {
-		if len(values) > 0 {
-			keep(name, values[len(values)-1])
+		if len(values) > 0 && fields == nil {
+			last[cleaned(name)] = cleaned(values[len(values)-1])
 		}
 	}
-	if len(res.TransferEncoding) > 0 && res.ProtoMajor == 1 { // it stands elsewhere
-		keep("Transfer-Encoding", strings.Join(res.TransferEncoding, ", "))
+	for _, f := range fields {
+		last[cleaned(f.Name)] = cleaned(f.Value)
 	}
 	text, err := json.Marshal(last)
 	if err != nil {

@@ -72,12 +72,12 @@ func (out *response) fill(ctx context.Context, via http.RoundTripper, r *request
 	}
 	header, method, body := r.header(), strings.ToUpper(r.method), r.body
 	for hops := 0; ; hops++ {
-		res, names, err := once(ctx, via, method, target, header, body)
+		res, fields, err := once(ctx, via, method, target, header, body)
 		if err != nil {
 			return err
 		}
 		if out.headers == nil {
-			text := headersOf(res, names)
+			text := headersOf(res, fields)
 			out.headers = &text
 		}
 		next, follows := location(res, target)
@@ -88,7 +88,9 @@ func (out *response) fill(ctx context.Context, via http.RoundTripper, r *request
 		if hops == maxRedirects {
 			return errRedirects
 		}
-		method, body = afterRedirect(res.StatusCode, method, body)
+		if method, body = afterRedirect(res.StatusCode, method, body); body == nil && header.Get("Content-Type") == ownType {
+			header.Del("Content-Type")
+		}
 		if next.Scheme != target.Scheme || next.Host != target.Host {
 			header = header.Clone()
 			for _, secret := range []string{"Authorization", "Cookie", "Host"} {
@@ -99,16 +101,16 @@ func (out *response) fill(ctx context.Context, via http.RoundTripper, r *request
 	}
 }
 
-// once sends one request. names are those that the answer's headers have on the
-// way, where they are known.
-func once(ctx context.Context, via http.RoundTripper, method string, target *url.URL, header http.Header, body []byte) (_ *http.Response, names map[string]string, _ error) {
+// once sends one request. fields are the answer's header as the other side has
+// written it, where that is known.
+func once(ctx context.Context, via http.RoundTripper, method string, target *url.URL, header http.Header, body []byte) (_ *http.Response, fields []httpx.Field, _ error) {
 	if target.Scheme != "http" && target.Scheme != "https" {
 		return nil, nil, errProtocol
 	}
 	if target.Hostname() == "" {
 		return nil, nil, errURL
 	}
-	ctx, written := httpx.WithHeaderNames(ctx)
+	ctx, written := httpx.WithFields(ctx)
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, errArgument
@@ -222,10 +224,11 @@ func explain(err error) error {
 		return errNothing
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, &op):
 		return errReceive
-	case strings.Contains(text, "malformed"), strings.Contains(text, "invalid header"):
-		if strings.Contains(text, "net/http: invalid header") { // of the request
-			return errArgument
-		}
+	case strings.Contains(text, "net/http: invalid header"): // of the request
+		return errArgument
+	case strings.Contains(text, "malformed HTTP"): // no answer of HTTP/1 at all
+		return errProtocol
+	case strings.Contains(text, "transport connection broken"), strings.Contains(text, "malformed"), strings.Contains(text, "invalid header"):
 		return errWeird
 	}
 	return err

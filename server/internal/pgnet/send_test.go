@@ -32,7 +32,11 @@ func other(w http.ResponseWriter, r *http.Request) {
 		say("HTTP/1.1 200 OK\r\nA B C\r\n\r\n")
 	case path == "/names":
 		say("HTTP/1.1 103 Early Hints\r\nLink: none\r\n\r\nHTTP/1.1 200 OK\r\nMissingValue: \r\nSpaces In Header Name: a b\r\n" +
-			"ETag: \"1\"\r\nx-twice: 1\r\nx-twice: 2\r\ntransfer-encoding: chunked\r\n\r\n4\r\nA: b\r\n0\r\n\r\n")
+			"ETag: \"1\"\r\nx-twice: 1\r\nx-twice: 2\r\nX-Twice: 3\r\nConnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nA: b\r\n0\r\n\r\n")
+	case path == "/garbage":
+		say("good day\r\n\r\n")
+	case path == "/length":
+		say("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n")
 	case path == "/half":
 		say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
 	case path == "/slow":
@@ -133,6 +137,9 @@ func TestSend(t *testing.T) {
 		"unknown name":          {"GET", "http://no-such-host.invalid/", "", "", "error Could not resolve hostname"},
 		"nothing":               {"POST", "/nothing", "", "", "error Server returned nothing (no headers, no data)"},
 		"weird":                 {"GET", "/weird", "", "", "error Weird server reply"},
+		"garbage":               {"GET", "/garbage", "", "", "error Unsupported protocol"},
+		"no length":             {"GET", "/length", "", "", "error Weird server reply"},
+		"302 of an own type":    {"DELETE", "/to/302?at=/b", "", "{}", `200 DELETE /b "" : auth=false type= host=false`},
 		"half":                  {"GET", "/half", "", "", "error Transferred a partial file"},
 		"too big":               {"GET", "/big", "", "", "error Maximum file size exceeded"},
 		"unknown certificate":   {"GET", secure.URL, "", "", "error SSL peer certificate or SSH remote key was not OK"},
@@ -250,7 +257,7 @@ func TestNames(t *testing.T) {
 	via := httpx.NewTransport()
 	t.Cleanup(via.CloseIdleConnections)
 	via.TLSClientConfig = oldTLS.Client().Transport.(*http.Transport).TLSClientConfig // of one certificate with newTLS
-	const odd = `{"ETag":"\"1\"","MissingValue":"","Spaces In Header Name":"a b","transfer-encoding":"chunked","x-twice":"2"}`
+	const odd = `{"Connection":"close","ETag":"\"1\"","MissingValue":"","Spaces In Header Name":"a b","X-Twice":"3","transfer-encoding":"chunked","x-twice":"2"}`
 	for url, want := range map[string]string{
 		plain.URL + "/names":   odd,
 		oldTLS.URL + "/names":  odd,
