@@ -115,7 +115,7 @@ func TestNetQueues(t *testing.T) {
 	const queued = "select method, url, headers, convert_from(body, 'UTF8'), timeout_milliseconds from net.http_request_queue"
 	for call, want := range map[string]string{
 		`net.http_get('http://x.test')`:                                                                                `GET | http://x.test/ | {} | ∅ | 5000`,
-		`net.http_get('HTTPS://x.test:8443/a?b=1#c', '{"d": "e f", "g": "ü&="}')`:                                      `GET | https://x.test:8443/a?b=1&d=e%20f&g=%C3%BC%26%3D#c | {} | ∅ | 5000`,
+		`net.http_get('HTTPS://x.test:8443/a?b=1#c', '{"d": "e f", "g": "ü&="}')`:                                      `GET | https://x.test:8443/a?b=1&d=e%20f&g=%c3%bc%26%3d#c | {} | ∅ | 5000`,
 		`net.http_get('http://u:p@x.test/a/../b/./c?', headers => null)`:                                               `GET | http://u:p@x.test/b/c | ∅ | ∅ | 5000`,
 		`net.http_get('http://x.test?', '{"a": null, "b": ""}')`:                                                       `GET | http://x.test/?b= | {} | ∅ | 5000`,
 		`net.http_post('http://[::1]:80/')`:                                                                            `POST | http://[::1]:80/ | {"Content-Type": "application/json"} | {} | 5000`,
@@ -123,6 +123,8 @@ func TestNetQueues(t *testing.T) {
 		`net.http_post('http://x.test', headers => '{"content-type": "application/json"}', timeout_milliseconds => 7)`: `POST | http://x.test/ | {"content-type": "application/json"} | {} | 7`,
 		`net.http_post('http://x.test', null)`:                                                                         `POST | http://x.test/ | {"Content-Type": "application/json"} | ∅ | 5000`,
 		`net.http_delete('http://x.test/1', '{"a": "b"}', '{"X": "y"}', 9, '{"z": 0}')`:                                `DELETE | http://x.test/1?a=b | {"X": "y"} | {"z": 0} | 9`,
+		`net.http_get('http://u@[::1%25eth0]:0080/a//b?%C3')`:                                                          `GET | http://u@[::1%25eth0]:80/a//b?%C3 | {} | ∅ | 5000`,
+		`net.http_get('http://a_b.-:/?x&', '{"": "1"}')`:                                                               `GET | http://a_b.-/?x&=1 | {} | ∅ | 5000`,
 		`net.http_delete('http://x.test')`:                                                                             `DELETE | http://x.test/ | {} | ∅ | 5000`,
 	} {
 		if got := api.as("anon", "{}", "select "+call, queued)[0]; got != want {
@@ -134,10 +136,16 @@ func TestNetQueues(t *testing.T) {
 		`net.http_get('/a')`:                   `invalid URL "/a": Bad scheme`,
 		`net.http_get('http://x.test/a b')`:    `invalid URL "http://x.test/a b": Malformed input to a URL function`,
 		`net.http_get('http://')`:              `invalid URL "http://": No host part in the URL`,
-		`net.http_get('http:x.test')`:          `invalid URL "http:x.test": Unsupported number of slashes`,
+		`net.http_get('http:x.test')`:          `invalid URL "http:x.test": Unsupported number of slashes following scheme`,
 		`net.http_get('http://x.test:99999/')`: `invalid URL "http://x.test:99999/": Port number was not a decimal number between 0 and 65535`,
 		`net.http_get('http://x.test:a/')`:     `invalid URL "http://x.test:a/": Port number was not a decimal number between 0 and 65535`,
 		`net.http_get('http://[::1/')`:         `invalid URL "http://[::1/": Bad IPv6 address`,
+		`net.http_get('http://[1.2.3.4]/')`:    `invalid URL "http://[1.2.3.4]/": Bad IPv6 address`,
+		`net.http_get('http://[::1]:x/')`:      `invalid URL "http://[::1]:x/": Port number was not a decimal number between 0 and 65535`,
+		`net.http_get('http://a:1:2/')`:        `invalid URL "http://a:1:2/": Port number was not a decimal number between 0 and 65535`,
+		`net.http_get('http://a@b@c/')`:        `invalid URL "http://a@b@c/": Bad hostname`,
+		`net.http_get('http://a;b/')`:          `invalid URL "http://a;b/": Bad hostname`,
+		`net.http_get('http://a%20b/')`:        `invalid URL "http://a%20b/": Bad hostname`,
 		`net.http_get('http://a^b/')`:          `invalid URL "http://a^b/": Bad hostname`,
 		`net.http_get(null)`:                   `null value in column "url" of relation "http_request_queue" violates not-null constraint`,
 		`net.http_post('http://x.test', headers => '{"CONTENT-TYPE": "text/plain"}')`: `Content-Type header must be "application/json"`,

@@ -142,6 +142,7 @@ create function net._encode_url_with_params_array(url text, params_array text[])
   declare
     part text[];
     scheme text;
+    login text;
     host text;
     path text;
     query text;
@@ -156,18 +157,20 @@ create function net._encode_url_with_params_array(url text, params_array text[])
     end if;
     part := regexp_match(url, '^([A-Za-z][A-Za-z0-9+.-]*):(/*)([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?$');
     scheme := lower(part[1]);
-    host := regexp_replace(part[3], '^.*@', '');
-    port := substring(host from '(?:^|[^:\]])(?::([^:\]]*))$');
+    login := coalesce(substring(part[3] from '^[^@]*@'), '');
+    host := substr(part[3], length(login) + 1);
+    port := case when host like '[%' then substring(host from '^\[[^\]]*\]:(.*)$') else substring(host from '^[^:]*:(.*)$') end;
+    host := left(host, length(host) - coalesce(length(port) + 1, 0));
     wrong := case
       when url ~ '[\x01-\x20\x7f]' then 'Malformed input to a URL function'
       when part is null then 'Bad scheme'
       when scheme <> all (array['dict', 'file', 'ftp', 'ftps', 'gopher', 'gophers', 'http', 'https', 'imap', 'imaps', 'ldap', 'ldaps',
         'mqtt', 'pop3', 'pop3s', 'rtsp', 'smb', 'smbs', 'smtp', 'smtps', 'telnet', 'tftp', 'ws', 'wss']) then 'Unsupported URL scheme'
-      when length(part[2]) not between 1 and 3 then 'Unsupported number of slashes'
-      when scheme <> 'file' and regexp_replace(host, ':[^:\]]*$', '') = '' then 'No host part in the URL'
-      when host like '[%' and host !~ '^\[[0-9A-Fa-f:.%]+[^\]]*\](:[0-9]*)?$' then 'Bad IPv6 address'
-      when host not like '[%' and port <> '' and (port !~ '^[0-9]{1,9}$' or port::int > 65535) then 'Port number was not a decimal number between 0 and 65535'
-      when host not like '[%' and regexp_replace(host, ':[0-9]*$', '') ~ '[:\\"<>^`{|}\[\]]' then 'Bad hostname'
+      when length(part[2]) not between 1 and 3 then 'Unsupported number of slashes following scheme'
+      when scheme <> 'file' and host = '' then 'No host part in the URL'
+      when host like '[%' and host !~ '^\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(%[^\]]+)?\]$' then 'Bad IPv6 address'
+      when port !~ '^0*[0-9]{0,5}$' or port <> '' and port::numeric > 65535 then 'Port number was not a decimal number between 0 and 65535'
+      when host not like '[%' and host ~ '[][!@{}\\$''"^`*<>=;,&()+%|]' then 'Bad hostname'
     end;
     if wrong is not null then
       raise exception 'invalid URL "%": %', url, wrong;
@@ -188,6 +191,10 @@ create function net._encode_url_with_params_array(url text, params_array text[])
     query := substr(part[5], 2);
     foreach param in array params_array loop
       continue when param is null;
+      -- what is escaped in it gets small letters
+      param := (select string_agg(case when t[1] like '\%_%' then lower(t[1]) else t[1] end, '' order by n)
+        from regexp_matches(param, '%[0-9A-Fa-f]{2}|[^%]+|%', 'g') with ordinality as x (t, n));
+      continue when param is null;
       query := case
         when coalesce(query, '') = '' then param
         when query like '%&' then query || param
@@ -195,7 +202,8 @@ create function net._encode_url_with_params_array(url text, params_array text[])
       end;
     end loop;
 
-    return scheme || '://' || part[3] || coalesce(nullif(path, ''), '/')
+    port := case when port ~ '^0+$' then '0' else nullif(ltrim(port, '0'), '') end;
+    return scheme || '://' || login || host || coalesce(':' || port, '') || coalesce(nullif(path, ''), '/')
       || coalesce('?' || nullif(query, ''), '') || coalesce(nullif(part[6], '#'), '');
   end
   $fn$;
