@@ -89,6 +89,8 @@ func TestUploadExpects(t *testing.T) {
 
 // What a form says behind its file counts for the policies and for the bucket,
 // as it counts for the row.
+//
+//covers:storage 36 79
 func TestFieldsAfterTheFile(t *testing.T) {
 	t.Parallel()
 	a := start(t)
