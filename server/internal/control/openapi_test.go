@@ -2,6 +2,8 @@ package control
 
 import (
 	"encoding/json"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,5 +32,21 @@ func TestDescribed(t *testing.T) {
 	slices.Sort(served)
 	if !slices.Equal(described, served) {
 		t.Errorf("described: %q\nserved: %q", described, served)
+	}
+}
+
+// TestDocumented: docs/control.md names every operation.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/control.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameter := regexp.MustCompile(`\\\{\w+\\\}`)
+	for _, r := range New(Config{}).routes() {
+		path := parameter.ReplaceAllString(regexp.QuoteMeta(strings.TrimSuffix(r.path, "{$}")), `[^/ ]+`)
+		if !regexp.MustCompile("`" + r.method + " (/_suparust/v1)?" + path + "[`? ]").Match(page) {
+			t.Errorf("docs/control.md has no %s %s", r.method, r.path)
+		}
 	}
 }
