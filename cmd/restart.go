@@ -83,18 +83,10 @@ func (c restartCommand) Run(a *app) error {
 // again are the arguments of a start without those that were meant for that one alone: the snapshot that it began with,
 // whose data would take the place of what came since, and the starter that it was to end with.
 func again(args []string) []string {
-	var kept []string
-	for i := 0; i < len(args); i++ {
-		switch name, _, joined := strings.Cut(args[i], "="); {
-		case name == "--exit-with-stdin":
-		case name == "--snapshot" && !joined:
-			i++ // its value
-		case name == "--snapshot":
-		default:
-			kept = append(kept, args[i])
-		}
-	}
-	return kept
+	return slices.DeleteFunc(withoutSnapshot(args), func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return name == "--exit-with-stdin"
+	})
 }
 
 // startArgs are the arguments of a first start.

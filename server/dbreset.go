@@ -1,13 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/suparust/suparust/migrations"
 	"github.com/suparust/suparust/server/internal/project"
+	"github.com/suparust/suparust/server/pg"
 )
 
 // ErrNoDatabase says that there is no database yet that could be reset.
@@ -61,8 +60,8 @@ func ResetDatabase(ctx context.Context, c Config, runningURL string, o ResetOpti
 			return pgx.ConnectConfig(ctx, cfg)
 		})
 	}
-	if _, err := os.Stat(filepath.Join(c.Database.DataDir, "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
-		return ErrNoDatabase
+	if major, err := pg.DataDirMajor(c.Database.DataDir); err != nil || major == 0 {
+		return cmp.Or(err, ErrNoDatabase)
 	}
 	c.Database.Port = 0
 	cluster, _, err := startCluster(ctx, &c)

@@ -227,33 +227,9 @@ func (s *Snapshot) writeTemplate1(ctx context.Context, linked, to string, owner 
 	return im.writeTo(to, owner)
 }
 
-// startFromSnapshot starts an ephemeral cluster as the snapshot.
-func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
-	s, bin := c.Snapshot, c.Binaries
-	if bin == nil && c.Template != nil {
-		bin = c.Template.bin
-	}
-	if bin == nil {
-		return nil, errors.New("pg: Config needs Binaries for a snapshot")
-	}
-	if err := s.fits(bin); err != nil {
-		return nil, err
-	}
-	acct, err := processAccount()
-	if err != nil {
-		return nil, err
-	}
-	args, err := settingArgs(bin.Major, cloneSettings, c.Settings)
-	if err != nil {
-		return nil, err
-	}
-	done, err := startSlot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
+// startSnapshotOn starts an ephemeral cluster as the snapshot, without its first connection.
+func startSnapshotOn(ctx context.Context, c Config, bin *Binaries, acct account, args []string) (*Cluster, error) {
+	s := c.Snapshot
 	base, err := baseFor(acct, s.info.Bytes)
 	if err != nil {
 		return nil, err
@@ -273,8 +249,5 @@ func startFromSnapshot(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, errors.Join(err, dir.remove())
 	}
 	cl.serve(srv)
-	if err := cl.connectFirst(ctx); err != nil {
-		return nil, errors.Join(err, cl.Stop())
-	}
 	return cl, nil
 }

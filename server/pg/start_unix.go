@@ -31,10 +31,7 @@ func Start(ctx context.Context, c Config) (*Cluster, error) {
 }
 
 func startClone(ctx context.Context, c Config) (*Cluster, error) {
-	if c.Snapshot != nil {
-		return startFromSnapshot(ctx, c)
-	}
-	tmpl, err := c.template(ctx)
+	tmpl, bin, err := c.origin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +39,7 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	args, err := settingArgs(tmpl.bin.Major, cloneSettings, c.Settings)
+	args, err := settingArgs(bin.Major, cloneSettings, c.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +51,14 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	var cl *Cluster
-	err = onBases(tmpl.image, acct, c.Logger, func(base string) (err error) {
-		cl, err = startCloneOn(ctx, c, base, tmpl, acct, args)
-		return err
-	})
+	if c.Snapshot != nil {
+		cl, err = startSnapshotOn(ctx, c, bin, acct, args)
+	} else {
+		err = onBases(tmpl.image, acct, c.Logger, func(base string) (err error) {
+			cl, err = startCloneOn(ctx, c, base, tmpl, acct, args)
+			return err
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,25 @@ func startClone(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, errors.Join(err, cl.Stop())
 	}
 	return cl, nil
+}
+
+// origin is what an ephemeral cluster starts as, and what runs it: the snapshot, or else the template.
+func (c *Config) origin(ctx context.Context) (*Template, *Binaries, error) {
+	if c.Snapshot == nil {
+		tmpl, err := c.template(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return tmpl, tmpl.bin, nil
+	}
+	bin := c.Binaries
+	if bin == nil && c.Template != nil {
+		bin = c.Template.bin
+	}
+	if bin == nil {
+		return nil, nil, errors.New("pg: Config needs Binaries for a snapshot")
+	}
+	return nil, bin, c.Snapshot.fits(bin)
 }
 
 // startSlot waits until few enough others start.
