@@ -3,10 +3,12 @@
 package pg
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -264,4 +266,46 @@ func TestRestoreWithoutRoom(t *testing.T) {
 	if err := cl.Stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// Of a server that was killed nothing goes on: a backend that computes does not notice by itself.
+func TestNothingOutlivesThePostmaster(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("this system does not tell whose processes they are")
+	}
+	eachKind(t, func(t *testing.T, cl *Cluster) {
+		conn := connect(t, cl, superuser, "postgres")
+		backend := int(conn.PgConn().PID())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := conn.Exec(context.Background(), "do $$ begin loop end loop; end $$")
+			ended <- err
+		}()
+		eventually(t, childPatience, func() error {
+			if got := queryString(t, cl, superuser, "postgres", "select state from pg_stat_activity where pid = $1", backend); got != "active" {
+				return errors.New(got)
+			}
+			return nil
+		})
+		if err := cl.current().cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		<-cl.Exited()
+		if err := cl.Stop(); err != nil {
+			t.Error(err)
+		}
+		defer func() {
+			if t.Failed() {
+				_ = syscall.Kill(backend, syscall.SIGKILL)
+			}
+		}()
+		eventually(t, 5*time.Second, func() error {
+			if still, err := standsStill(backend); err != nil || !still { // one that ends may not have yet
+				return errors.Join(errors.New("a backend goes on"), err)
+			}
+			return nil
+		})
+		<-ended
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,6 +48,33 @@ func childrenByScan(parent int) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// backendsIn lists the processes of a server, but for its postmaster, whose data directory that is.
+func backendsIn(dataDir string) []int {
+	resolved, err := filepath.EvalSymlinks(dataDir)
+	if err != nil {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		proc := "/proc/" + e.Name()
+		if cwd, err := os.Readlink(proc + "/cwd"); err != nil || cwd != resolved {
+			continue
+		}
+		if title, err := os.ReadFile(proc + "/cmdline"); err == nil && bytes.HasPrefix(title, []byte("postgres: ")) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // standsStill tells whether a process is stopped or has ended.

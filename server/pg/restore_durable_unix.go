@@ -173,9 +173,11 @@ func (c *Cluster) restoreDurable(ctx context.Context, s *Snapshot, beforeStop fu
 		beforeStop()
 	}
 	err = c.replaced(ctx, func() error {
-		srv := c.current()
-		srv.stop(syscall.SIGQUIT, stopGrace) // what it would still write is thrown away
-		freeKilled(c.dataDir)
+		c.current().stop(syscall.SIGQUIT, stopGrace) // what it would still write is thrown away
+		// one that had to be killed may have left processes that write
+		if err := (&durable{path: c.dataDir, log: c.logger}).awaitPredecessor(ctx); err != nil {
+			return err
+		}
 		return installNext(c.dataDir)
 	})
 	if err != nil && c.stillStopped() {

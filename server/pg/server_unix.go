@@ -94,6 +94,7 @@ func (l launch) startOn(ctx context.Context, port int) (*server, error) {
 	s := &server{cmd: cmd, pid: cmd.Process.Pid, port: port, dataDir: l.dataDir, logPath: l.logPath, exited: make(chan struct{})}
 	go func() {
 		s.waitErr = cmd.Wait()
+		s.endOrphans()
 		close(s.exited)
 	}()
 	go capLog(l.logPath, s.exited)
@@ -175,6 +176,27 @@ func (s *server) stop(sig syscall.Signal, grace time.Duration) bool {
 		removeSharedMemory(pf.shmID)
 	}
 	return false
+}
+
+// orphanPatience is how long the processes of a server that was killed may take to be gone.
+const orphanPatience = 5 * time.Second
+
+// endOrphans ends the processes of a server whose postmaster was killed, which ends them else: those that compute would not
+// notice.
+func (s *server) endOrphans() {
+	var exit *exec.ExitError
+	if !errors.As(s.waitErr, &exit) || exit.Exited() {
+		return // it has waited for them
+	}
+	for deadline := time.Now().Add(orphanPatience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		pids := backendsIn(s.dataDir)
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // gone meanwhile is as good
+		}
+	}
 }
 
 func (s *server) waitExited(limit time.Duration) bool {
