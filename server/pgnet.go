@@ -36,7 +36,7 @@ func (o *netRequests) start(c *Config, d *database) {
 		}
 	}
 	o.worker = pgnet.New(nc)
-	if c.Database.DataDir != "" { // the last server may have left some
+	if d.cluster != nil && c.Database.DataDir != "" { // the last server may have left some
 		o.worker.Call()
 	}
 	o.worker.Start()

@@ -45,14 +45,15 @@ func (w *Worker) session(ctx context.Context) (err error) {
 		w.cfg.Stays = false
 		return nil
 	}
-	// a change that was announced before the session listened
-	read, err := readSettings(talk, conn)
-	if err != nil {
-		return err
-	}
-	if read.session && read != w.read {
-		w.read = read
-		return errRestart // what it still has then is the server's
+	if queue != 0 { // a setting may have changed after the connection, and before it listened
+		read, err := readSettings(talk, conn)
+		if err != nil {
+			return err
+		}
+		if read.session && read != w.read {
+			w.read = read
+			return errRestart // what it still has then is the server's
+		}
 	}
 	for failed := false; ; {
 		if queue == 0 {
