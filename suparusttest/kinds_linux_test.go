@@ -131,7 +131,7 @@ func FuzzStart(f *testing.F) {
 	f.Add(`"'\`)
 	f.Fuzz(func(t *testing.T, word string) {
 		if os.Getenv(childEnv) == "fuzz" {
-			eventually(t, patience, func() error { return fuzzing("began") })
+			eventually(t, 4*patience, func() error { return fuzzing("began") })
 		}
 		res := c.Post(t, "/rest/v1/words", map[string]string{"word": word})
 		if res.Status != http.StatusCreated && res.Status != http.StatusBadRequest { // a zero byte is no text
