@@ -119,6 +119,27 @@ func TestCommitAtTheEnd(t *testing.T) {
 	eventually(t, "it is sent", func() bool { return len(w.requests()) == 1 })
 }
 
+// TestOfAnother: a database whose pg_net is another's is looked at once.
+func TestOfAnother(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	srv.Exec(t, `drop extension pg_net; create schema net; create table net.http_request_queue (id int);
+		create function net.wake() returns uuid language c as '$libdir/uuid-ossp', 'uuid_nil'`)
+	var connects atomic.Int32
+	worker := pgnet.New(pgnet.Config{Stays: true, Connect: func(ctx context.Context) (*pgx.Conn, error) {
+		connects.Add(1)
+		return pgx.Connect(ctx, srv.DatabaseURL+"?application_name=looks")
+	}})
+	worker.Start()
+	defer worker.Close()
+	eventually(t, "it has looked and gone", func() bool {
+		return connects.Load() > 0 && value(t, srv, "select count(*)::text from pg_stat_activity where application_name = 'looks' or application_name like 'pg_net %'") == "0"
+	})
+	if n := connects.Load(); n != 1 {
+		t.Errorf("it has connected %d times", n)
+	}
+}
+
 // TestCloseWithoutSession: what is under way when there is no connection goes
 // back into the queue when the worker ends.
 func TestCloseWithoutSession(t *testing.T) {
