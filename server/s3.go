@@ -27,7 +27,8 @@ type S3Config struct {
 	// of the machine's role or of the user's AWS configuration.
 	AccessKeyID, SecretAccessKey, SessionToken string
 	// SweepAge is the age from which files that no row names are removed when
-	// a server starts; 0 is an hour. Uploads of other servers must be younger.
+	// a server starts, and once more so long after; 0 is an hour. Uploads of
+	// other servers must be younger.
 	SweepAge time.Duration
 }
 

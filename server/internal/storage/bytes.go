@@ -26,11 +26,10 @@ func (c *call) removeBytes(versions ...string) {
 // sweepOrphans removes bytes that no row names: what a crash left behind.
 func (h *Handler) sweepOrphans(ctx context.Context) {
 	removed, err := h.sweepNow(ctx)
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
+	if err != nil && ctx.Err() == nil {
 		h.log.Warn("the search for stored files without an object has ended early", "error", err)
-	case removed > 0:
+	}
+	if removed > 0 {
 		h.log.LogAttrs(ctx, slog.LevelInfo, "removed stored files that belonged to no object", slog.Int("files", removed))
 	}
 }

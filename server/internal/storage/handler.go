@@ -164,7 +164,7 @@ func (h *Handler) Start(ctx context.Context) error {
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.background.Go(func() {
 		h.sweepUploadsOnce(ctx)
-		h.sweepOrphans(ctx)
+		h.background.Go(func() { h.sweepOrphans(ctx) })
 		h.sweepUploads(ctx)
 	})
 	return nil

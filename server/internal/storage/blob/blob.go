@@ -41,9 +41,9 @@ type Store interface {
 	// be removed now is remembered and tried again.
 	Remove(ctx context.Context, versions ...string) error
 	// Sweep removes every version that was there at Start and that belongs to
-	// nothing. Once it has ended, with an error or without, there is no other
-	// until the next Start. A store that goes with the process has nothing to
-	// sweep and asks nothing.
+	// nothing; it may wait until that is certain. Once it has ended, with an error
+	// or without, there is no other until the next Start. A store that goes with
+	// the process has nothing to sweep and asks nothing.
 	Sweep(ctx context.Context, o SweepOptions) (removed int, err error)
 	// Close ends the store's use.
 	Close() error

@@ -12,57 +12,99 @@ import (
 )
 
 // Sweep implements Store. Other processes may be uploading: what is younger
-// than an hour, by the service's own clock, is left alone.
+// than an hour, by the service's own clock, is looked at again when it is not,
+// so that what a crash has left just before a start does not wait for the next.
 func (s *S3) Sweep(ctx context.Context, o SweepOptions) (removed int, err error) {
+	if o.Orphans == nil {
+		return 0, nil
+	}
+	removed, young, err := s.sweepOld(ctx, o)
+	if err != nil || len(young) == 0 {
+		return removed, err
+	}
+	wait := time.NewTimer(s.grace() + time.Second) // which is what ages are told by
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return removed, ctx.Err()
+	}
+	if _, err := s.claimed(ctx, o); err != nil { // the database may be another by now
+		return removed, err
+	}
+	more, err := s.removeOrphans(ctx, o, young)
+	return removed + more, err
+}
+
+// claimed is the open store, which is the database's own.
+func (s *S3) claimed(ctx context.Context, o SweepOptions) (*minio.Core, error) {
 	client, err := s.open()
-	if err != nil || o.Orphans == nil {
-		return 0, err
+	if err != nil {
+		return nil, err
 	}
 	owner, err := o.Owner(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if err := s.claim(ctx, client, owner); err != nil {
-		return 0, err
+	return client, s.claim(ctx, client, owner)
+}
+
+// sweepOld removes what belongs to nothing and is old enough. Young are versions
+// that are not, a bounded number.
+func (s *S3) sweepOld(ctx context.Context, o SweepOptions) (removed int, young []string, err error) {
+	client, err := s.claimed(ctx, o)
+	if err != nil {
+		return 0, nil, err
 	}
 	now, err := s.serviceTime(ctx, client)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	s.abortAbandoned(ctx, client, now)
 	var batch []string
 	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		orphans, err := o.Orphans(ctx, batch)
-		batch = batch[:0]
-		if err != nil || len(orphans) == 0 {
-			return err
-		}
-		if err := s.Remove(ctx, orphans...); err != nil {
-			return err
-		}
-		removed += len(orphans)
-		return ctx.Err()
+		n, err := s.removeOrphans(ctx, o, batch)
+		removed, batch = removed+n, batch[:0]
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx) // ends the listing when this returns early
 	defer cancel()
 	for info := range client.Client.ListObjects(ctx, s.cfg.Bucket, minio.ListObjectsOptions{Prefix: s.cfg.Prefix + objectsDir + "/", Recursive: true}) {
 		if info.Err != nil {
-			return removed, info.Err
+			return removed, nil, info.Err
 		}
 		version := path.Base(info.Key)
-		if !ValidVersion(version) || info.Key != s.key(version) || now.Sub(info.LastModified) < s.grace() {
+		switch {
+		case !ValidVersion(version) || info.Key != s.key(version):
+			continue
+		case now.Sub(info.LastModified) < s.grace():
+			if len(young) < sweepBatch {
+				young = append(young, version)
+			}
 			continue
 		}
 		if batch = append(batch, version); len(batch) == sweepBatch {
 			if err := flush(); err != nil {
-				return removed, err
+				return removed, nil, err
 			}
 		}
 	}
-	return removed, flush()
+	return removed, young, flush()
+}
+
+// removeOrphans removes those of versions that belong to nothing.
+func (s *S3) removeOrphans(ctx context.Context, o SweepOptions, versions []string) (removed int, err error) {
+	if len(versions) == 0 {
+		return 0, nil
+	}
+	orphans, err := o.Orphans(ctx, versions)
+	if err != nil || len(orphans) == 0 {
+		return 0, err
+	}
+	if err := s.Remove(ctx, orphans...); err != nil {
+		return 0, err
+	}
+	return len(orphans), ctx.Err()
 }
 
 func (s *S3) grace() time.Duration {
