@@ -185,12 +185,24 @@ func formBody(r *http.Request) io.Reader {
 // partName is the field's name, and whether the part is a file: it has a
 // filename, an empty one too, or is of the type that files have by default.
 func partName(p *multipart.Part) (name string, isFile bool) {
-	_, params, err := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
-	if err != nil {
-		return "", false
+	disposition := p.Header.Get("Content-Disposition")
+	_, params, err := mime.ParseMediaType(disposition)
+	if err != nil { // some clients write quotes and spaces of a file's name as they are
+		name, isFile = looseName(disposition)
+	} else {
+		name = params["name"]
+		_, isFile = params["filename"]
 	}
-	_, isFile = params["filename"]
-	return params["name"], isFile || partType(p) == defaultType
+	return name, isFile || partType(p) == defaultType
+}
+
+// looseName is partName of a header that is not quite one.
+func looseName(disposition string) (name string, isFile bool) {
+	before, _, isFile := strings.Cut(disposition, "filename=")
+	if _, rest, ok := strings.Cut(before, `name="`); ok {
+		name, _, _ = strings.Cut(rest, `"`)
+	}
+	return name, isFile
 }
 
 // partType is a part's type without its parameters.

@@ -71,6 +71,32 @@ func TestReadForm(t *testing.T) {
 	}
 }
 
+// TestPartName: what a part is, by its header.
+func TestPartName(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]struct {
+		name   string
+		isFile bool
+	}{
+		`form-data; name="a"`:                          {"a", false},
+		`form-data; name=""; filename="x.txt"`:         {"", true},
+		`form-data; name="f"; filename=""`:             {"f", true},
+		`form-data; name="f"; filename="a\"b.txt"`:     {"f", true},
+		`form-data; name="f"; filename="a"b.txt"`:      {"f", true},
+		`form-data; name="f"; filename=my file.txt`:    {"f", true},
+		`form-data; filename="a"b"; name="f"`:          {"", true},
+		`form-data; name="f"; filename="é.txt"`:        {"f", true},
+		"form-data; name=\"f\"; filename=\"\xfc.txt\"": {"f", true},
+		`form-data; name="a"b"`:                        {"a", false},
+		``:                                             {"", false},
+	} {
+		name, isFile := partName(&multipart.Part{Header: map[string][]string{"Content-Disposition": {header}}})
+		if name != want.name || isFile != want.isFile {
+			t.Errorf("%s: %q %v", header, name, isFile)
+		}
+	}
+}
+
 //covers:storage 36
 func TestReadFormRefuses(t *testing.T) {
 	t.Parallel()

@@ -67,10 +67,11 @@ func (c *call) takes(in content, size int64) session.Statement {
 	if isPlaceholder(c.key) {
 		return limitsOf(c.bucket)
 	}
-	kind, _, _ := strings.Cut(in.mime, "/")
+	mime := strings.ToValidUTF8(in.mime, "\ufffd") // as JSON has it, and so the row
+	kind, _, _ := strings.Cut(mime, "/")
 	return sql(`select file_size_limit, to_jsonb(allowed_mime_types)::text,
 		 case when $2 > file_size_limit or not (cardinality(allowed_mime_types) = 0 or allowed_mime_types && array[$3, $4]) then suparust.expect_rows(0, 1, 1) end
-		 from storage.buckets where id = $1`, c.bucket, size, in.mime, kind+"/*")
+		 from storage.buckets where id = $1`, c.bucket, size, mime, kind+"/*")
 }
 
 // whyRefused is the answer to an upload that the database has refused. One that

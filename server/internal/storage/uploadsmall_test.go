@@ -44,6 +44,13 @@ func TestSmallUploadRefused(t *testing.T) {
 			t.Errorf("%s: %d %s\nlarge: %d %s", name, answers[0].status, answers[0].body, answers[1].status, answers[1].body)
 		}
 	}
+	for n, key := range map[int]string{few: "own-few", many: "own-many"} { // a byte that is no UTF-8
+		a.do("POST", "/object/b/"+key, a.service, strings.Repeat("x", n), headers{"Content-Type": "image/x;by=\xfc"}).ok(t)
+		if got := a.do("GET", "/object/b/"+key, a.service, nil).header.Get("Content-Type"); got != "image/x;by=\ufffd" {
+			t.Errorf("%s: %q", key, got)
+		}
+		a.do("DELETE", "/object/b/"+key, a.service, nil).ok(t)
+	}
 	for _, mime := range []string{"image/webp", "text/plain"} {
 		a.do("PUT", "/object/b/own-"+mime, user, "12345", headers{"Content-Type": mime}).fails(t, 400, "403", "Unauthorized", `new row violates row-level security policy`, "AccessDenied")
 		a.do("POST", "/object/b/own-"+mime, user, "12345", headers{"Content-Type": mime}).ok(t)
