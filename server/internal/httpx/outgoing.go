@@ -18,6 +18,9 @@ const DockerHost = "host.docker.internal"
 // it is for has been given up.
 const connectLimit = 30 * time.Second
 
+// maxAnswerHeader bounds the header of an answer; it is libcurl's bound.
+const maxAnswerHeader = 300 << 10
+
 // NewTransport is the way to addresses that a project names: hooks and requests
 // of its database. It finds this machine by DockerHost, too, speaks HTTP/2, and
 // keeps the header of an answer as it is written: see WithFields.
@@ -27,6 +30,7 @@ func NewTransport() *http.Transport {
 		TLSHandshakeTimeout: connectLimit,
 		MaxIdleConns:        8, MaxIdleConnsPerHost: 8, MaxConnsPerHost: 64,
 		IdleConnTimeout: 30 * time.Second, DisableCompression: true, ForceAttemptHTTP2: true,
+		MaxResponseHeaderBytes: maxAnswerHeader,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dial(ctx, network, address)
 			if err != nil {

@@ -224,6 +224,8 @@ func explain(err error) error {
 		return errNothing
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, &op):
 		return errReceive
+	case strings.Contains(text, "response headers exceeded"):
+		return errReceive
 	case strings.Contains(text, "net/http: invalid header"): // of the request
 		return errArgument
 	case strings.Contains(text, "malformed HTTP"): // no answer of HTTP/1 at all

@@ -35,6 +35,8 @@ func other(w http.ResponseWriter, r *http.Request) {
 			"ETag: \"1\"\r\nx-twice: 1\r\nx-twice: 2\r\nX-Twice: 3\r\nConnection: close\r\ntransfer-encoding: chunked\r\n\r\n4\r\nA: b\r\n0\r\n\r\n")
 	case path == "/garbage":
 		say("good day\r\n\r\n")
+	case path == "/head":
+		w.Header().Set("X-Big", strings.Repeat("a", 301<<10))
 	case path == "/length":
 		say("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n")
 	case path == "/half":
@@ -138,6 +140,7 @@ func TestSend(t *testing.T) {
 		"nothing":               {"POST", "/nothing", "", "", "error Server returned nothing (no headers, no data)"},
 		"weird":                 {"GET", "/weird", "", "", "error Weird server reply"},
 		"garbage":               {"GET", "/garbage", "", "", "error Unsupported protocol"},
+		"long header":           {"GET", "/head", "", "", "error Failure when receiving data from the peer"},
 		"no length":             {"GET", "/length", "", "", "error Weird server reply"},
 		"302 of an own type":    {"DELETE", "/to/302?at=/b", "", "{}", `200 DELETE /b "" : auth=false type= host=false`},
 		"half":                  {"GET", "/half", "", "", "error Transferred a partial file"},
