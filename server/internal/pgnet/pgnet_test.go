@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/suparust/suparust/server"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -124,6 +125,28 @@ func TestNoConnection(t *testing.T) {
 	if n := value(t, srv, workers); n != "1" {
 		t.Errorf("%s connections of pg_net's worker after a request", n)
 	}
+}
+
+// TestStrict: the role postgres need not be a superuser, here as on the platform.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	srv := start(t, w.option(), suparusttest.WithConfig(func(c *server.Config) { c.Database.StrictPostgresRole = true }))
+	srv.Exec(t, `create table answers (id bigint);
+		create function answered() returns trigger language plpgsql as $$ begin insert into answers values (new.id); return new; end $$;
+		create trigger answered after insert on net._http_response for each row execute function answered();
+		insert into net._http_response (id, created) values (-1, now() - interval '7 hours')`)
+	srv.Exec(t, "select net.http_post('http://x.test/1'), net.http_delete('http://x.test/2')")
+	row(t, srv, "1")
+	row(t, srv, "2")
+	if got := value(t, srv, "select string_agg(id::text, ' ' order by id) from answers"); got != "-1 1 2" {
+		t.Errorf("the trigger has written %s", got)
+	}
+	eventually(t, "what is old is gone", func() bool { return value(t, srv, "select count(*)::text from net._http_response") == "2" })
+	srv.Exec(t, "drop extension pg_net; create extension pg_net; select net.http_get('http://x.test/3')")
+	row(t, srv, "1")
+	srv.Exec(t, "select net.worker_restart(), net.http_get('http://x.test/4')")
+	row(t, srv, "2")
 }
 
 // TestDropped drops the extension while its worker is there and creates it anew.
