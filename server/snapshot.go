@@ -177,6 +177,7 @@ func (s *Server) mark(ctx context.Context, conn *pgx.Conn) (restarted bool, err 
 // beforeStop first. Requests wait meanwhile.
 func (s *Server) stoppable(ctx context.Context, do func(beforeStop func()) error) (stopped bool, err error) {
 	var restarted func(context.Context, *catalog.Snapshot) error
+	defer s.gate.open() // after a panic too
 	err = do(func() {
 		s.gate.close()
 		restarted = s.rest.Restarting()
@@ -186,9 +187,7 @@ func (s *Server) stoppable(ctx context.Context, do func(beforeStop func()) error
 	}
 	s.db.renew()
 	s.cronHeard()
-	err = errors.Join(err, restarted(context.WithoutCancel(ctx), s.rest.KnownSchema()))
-	s.gate.open()
-	return true, err
+	return true, errors.Join(err, restarted(context.WithoutCancel(ctx), s.rest.KnownSchema()))
 }
 
 // markFiles keeps the present files for Reset.
@@ -256,6 +255,7 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Dur
 	)
 	// it is carried through: a database that is half replaced is of no use to who went away
 	ctx = context.WithoutCancel(ctx)
+	defer s.gate.open() // after a panic too
 	err = restart(ctx, func() {
 		gone = s.gate.close()
 		restarted = s.rest.Restarting()
@@ -264,7 +264,6 @@ func (s *Server) replace(ctx context.Context, n *Snapshot, ahead func() time.Dur
 	if restarted == nil { // it has not come to that
 		return errors.Join(err, hold.Release(nil))
 	}
-	defer s.gate.open()
 	if err != nil {
 		kept, schema = nil, nil
 	}
