@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// errRestart says that net.worker_restart asked for another session.
+// errRestart says that net.worker_restart asked for another session, or that this
+// one has a setting that may be no more.
 var errRestart = errors.New("the worker is to begin anew")
 
 // session is one connection's life. It ends without an error when there is
@@ -44,16 +45,6 @@ func (w *Worker) session(ctx context.Context) (err error) {
 	if queue == 0 && w.cfg.Stays {
 		w.cfg.Stays = false
 		return nil
-	}
-	if queue != 0 { // a setting may have changed after the connection, and before it listened
-		read, err := readSettings(talk, conn)
-		if err != nil {
-			return err
-		}
-		if read.session && read != w.read {
-			w.read = read
-			return errRestart // what it still has then is the server's
-		}
 	}
 	for failed := false; ; {
 		if queue == 0 {
@@ -171,7 +162,15 @@ func (w *Worker) serve(ctx, talk context.Context, conn *pgx.Conn) error {
 // look sends what is in the queue, as far as there is room, and deletes the
 // responses whose time is over. full tells that there may be more than room.
 func (w *Worker) look(ctx, talk context.Context, conn *pgx.Conn) (full bool, err error) {
-	ttl, most, problem, err := limits(talk, conn)
+	read, err := readSettings(talk, conn)
+	if err != nil {
+		return false, err
+	}
+	if read.session && read != w.read {
+		w.read = read
+		return false, errRestart // what the next session has still is the server's
+	}
+	ttl, most, problem, err := read.limits(talk, conn)
 	if err != nil {
 		return false, err
 	}

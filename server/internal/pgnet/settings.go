@@ -59,14 +59,10 @@ func (s *settings) most() (int, error) {
 	return n, nil
 }
 
-// limits reads how long responses are kept and how many rows are handled at
-// once. problem is what is wrong with the settings, where the original's values
-// are used.
-func limits(ctx context.Context, conn *pgx.Conn) (ttl string, most int, problem, err error) {
-	s, err := readSettings(ctx, conn)
-	if err != nil {
-		return "", 0, nil, err
-	}
+// limits are how long responses are kept and how many rows are handled at once.
+// problem is what is wrong with the settings, where the original's values are
+// used.
+func (s *settings) limits(ctx context.Context, conn *pgx.Conn) (ttl string, most int, problem, err error) {
 	most, problem = s.most()
 	if ttl = s.ttl; ttl == "" {
 		return defaultTTL, most, problem, nil

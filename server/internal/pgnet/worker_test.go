@@ -78,6 +78,21 @@ func TestSettingsOfTheServer(t *testing.T) {
 	}
 }
 
+// TestSettingsAtOnce: a change holds for the next request, without a restart of
+// the worker.
+func TestSettingsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	srv := start(t, w.option())
+	srv.Exec(t, "select net.http_get('http://x.test')")
+	row(t, srv, "1")
+	srv.Exec(t, "alter database postgres set pg_net.batch_size = 0; select net.worker_restart()")
+	srv.Exec(t, "select net.http_get('http://x.test')")
+	srv.Exec(t, "alter database postgres reset pg_net.batch_size; select net.http_get('http://x.test')")
+	row(t, srv, "2")
+	row(t, srv, "3")
+}
+
 // commitBefore commits something right before a query.
 type commitBefore struct {
 	query  string
