@@ -52,15 +52,25 @@ func (c *call) write(w write) (row, error) {
 // the bytes it replaces. undone says that it is certain that no row will name
 // the new ones. What w asks before and is refused is a *refusal.
 //
-// When the connection breaks it is unknown whether the row was committed. Then
-// the same is written again, which changes nothing where it was: the version
-// is the same.
+// When the connection breaks it is unknown whether the row was committed. Where
+// it is seen to be it is done, and where its bytes are gone it was and has been
+// replaced or deleted since. Otherwise the same is written again, which changes
+// nothing should it be committed late: the version is the same.
 func (c *call) commit(w write) (done row, undone bool, err error) {
 	ctx := c.finishing()
 	stmts, main := c.h.statements(&w)
 	const tries = 3
 	for try := 1; ; try++ {
-		res, err := c.h.db.Do(ctx, c.asService(), session.Options{Try: w.ask}, stmts...)
+		if try > 1 {
+			switch done, over := c.outcome(ctx, &w); {
+			case done != nil:
+				return done, false, nil
+			case over:
+				return nil, false, err
+			}
+		}
+		var res []session.Result
+		res, err = c.h.db.Do(ctx, c.asService(), session.Options{Try: w.ask}, stmts...)
 		asked := min(len(w.ask), len(res))
 		switch {
 		case err == nil && w.upload != "" && len(res[asked+main-1].Rows) == 0: // it has ended: by an earlier try, or by another
@@ -103,6 +113,21 @@ func (c *call) commit(w write) (done row, undone bool, err error) {
 		}
 		return nil, undone, err
 	}
+}
+
+// outcome is what has become of a write whose answer was lost: its row, where
+// that is there. over says that it was there, and was replaced or deleted since.
+func (c *call) outcome(ctx context.Context, w *write) (done row, over bool) {
+	done, err := c.findVersion(ctx, w.newRow, w.returning)
+	if err != nil {
+		return nil, false // the next try tells
+	}
+	if done != nil {
+		c.removeBytes(w.parts...) // which the try has not told of
+		return done, false
+	}
+	there, err := c.h.blobs.Has(ctx, w.version)
+	return nil, err == nil && !there
 }
 
 // refusal is the failure of what was asked before a write: the answers up to
