@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -192,6 +193,7 @@ func TestBranches(t *testing.T) {
 func TestBranchesEndWithTheServer(t *testing.T) {
 	t.Parallel()
 	var made []*suparusttest.Client
+	var holding io.ReadCloser
 	t.Run("server", func(t *testing.T) {
 		srv := suparusttest.Start(t, suparusttest.WithoutProject())
 		c := srv.Control(t)
@@ -209,6 +211,7 @@ func TestBranchesEndWithTheServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		holding = res.Body
 		line, err := bufio.NewReader(res.Body).ReadBytes('\n')
 		var held branch
 		if err != nil || json.Unmarshal(line, &held) != nil {
@@ -216,6 +219,11 @@ func TestBranchesEndWithTheServer(t *testing.T) {
 		}
 		made = append(made, held.control())
 	})
+	if holding == nil {
+		t.FailNow()
+	}
+	_, _ = io.Copy(io.Discard, holding) // up to its end, in whatever way it comes
+	holding.Close()
 	for _, c := range made {
 		if answers(t.Context(), c) {
 			t.Errorf("%s still answers", c.URL)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/suparust/suparust/internal/leaktest"
 	"github.com/suparust/suparust/suparusttest"
 )
 
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) == "defaults" {
 		opts = append(opts, suparusttest.WithSQL("create table everywhere (i int)"), suparusttest.WithFixedCode("123123"))
 	}
-	os.Exit(suparusttest.Main(m, opts...))
+	os.Exit(leaktest.Main(func() int { return suparusttest.Main(m, opts...) }))
 }
 
 // sideBySide has more tests run at once than there are processors, unless the

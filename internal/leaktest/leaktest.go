@@ -3,6 +3,7 @@ package leaktest
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 
 	"go.uber.org/goleak"
@@ -14,6 +15,7 @@ func Main(run func() int) int {
 	current := goleak.IgnoreCurrent()
 	code := run()
 	if code == 0 {
+		http.DefaultClient.CloseIdleConnections() // they serve the next request of whoever
 		if err := goleak.Find(current, goleak.IgnoreTopFunction("github.com/suparust/suparust/server/pg.spawnForever")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
