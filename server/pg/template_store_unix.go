@@ -207,8 +207,8 @@ func store(dir, key string, im *image, mode fs.FileMode) error {
 	return os.Rename(f.Name(), filepath.Join(dir, key+"-"+hex.EncodeToString(sum[:16])+templateSuffix))
 }
 
-// evict removes the templates that were not used for the longest time, beyond a number and a size, and what dead
-// processes left unfinished.
+// evict removes the templates that were not used for the longest time, beyond a number and a size, unless clusters of
+// theirs live, and what dead processes left unfinished.
 func evict(dir, keep string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -241,8 +241,7 @@ func evict(dir, keep string) {
 		total += t.size
 		if i+1 >= maxTemplates || total > maxTemplatesBytes {
 			key, _, _ := strings.Cut(filepath.Base(t.name), "-")
-			_ = os.Remove(t.name)
-			_ = os.RemoveAll(basePath(dir, key))
+			removeBase(basePath(dir, key), func() { _ = os.Remove(t.name) })
 		}
 	}
 }

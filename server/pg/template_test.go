@@ -323,7 +323,16 @@ func TestEvict(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	held := basePath(dir, key(17)) // as by a process whose clusters live
+	if err := holdBase(held); err != nil {
+		t.Fatal(err)
+	}
 	evict(dir, key(19)) // the oldest is the one just stored: it stays
+	if !exists(held) || !exists(filepath.Join(dir, key(17)+"-sum"+templateSuffix)) {
+		t.Error("a template is gone that clusters live of")
+	}
+	releaseBase(t, held)
+	evict(dir, key(19))
 	left, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -336,6 +345,41 @@ func TestEvict(t *testing.T) {
 			t.Errorf("template %d: kept is not %v", i, want)
 		}
 	}
+}
+
+// releaseBase does what the end of this process would.
+func releaseBase(t *testing.T, path string) {
+	t.Helper()
+	heldBases.Lock()
+	defer heldBases.Unlock()
+	if err := heldBases.byPath[path].Close(); err != nil {
+		t.Error(err)
+	}
+	delete(heldBases.byPath, path)
+}
+
+// TestEvictedBehindClusters makes a database in a cluster whose template many others have followed.
+func TestEvictedBehindClusters(t *testing.T) {
+	t.Parallel()
+	s, _, _ := countedSpec(t, publicTempDir(t))
+	cl, err := Start(t.Context(), Config{Template: mustLoad(t, s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cl.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	dir, soon := filepath.Join(s.CacheDir, "templates"), time.Now().Add(time.Hour)
+	for i := range maxTemplates {
+		name := filepath.Join(dir, strings.Repeat(string(rune('a'+i)), 8)+"-sum"+templateSuffix)
+		if err := errors.Join(os.WriteFile(name, nil, 0o644), os.Chtimes(name, soon, soon)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	evict(dir, "another")
+	execAll(t, cl, "create database other")
 }
 
 // TestFullMemory clones to the disk when the memory filesystem is full, whether that shows before or while it writes.
