@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,11 +29,14 @@ func TestLostCommit(t *testing.T) {
 	}
 	var lost atomic.Bool
 	var between atomic.Pointer[func()] // is run before the server connects again
+	var dialing sync.Mutex             // the broken connection's end dials, too
 	dial := login.DialFunc
 	login.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialing.Lock()
 		if f := between.Swap(nil); f != nil {
 			(*f)()
 		}
+		dialing.Unlock()
 		conn, err := dial(ctx, network, address)
 		return lostAnswer{conn, &lost}, err
 	}
