@@ -4,6 +4,8 @@ package testscript
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,10 +21,21 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// hearSignals gives the scripts' programs the signals that this one ignores, as below nohup or behind an &, which they
+// would ignore with it.
+func hearSignals() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, os.Interrupt} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+}
+
 // TestScripts runs them all.
 //
 //covers:rest 241
 func TestScripts(t *testing.T) {
+	hearSignals()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

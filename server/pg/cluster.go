@@ -177,7 +177,16 @@ func (c *Cluster) serve(srv *server) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.srv == srv && !c.replacing {
-			close(c.exited)
+			c.tellExited()
 		}
 	}()
+}
+
+// tellExited closes exited. A server whose replacement was given up is waited for twice. It is called with mu held.
+func (c *Cluster) tellExited() {
+	select {
+	case <-c.exited:
+	default:
+		close(c.exited)
+	}
 }

@@ -97,7 +97,7 @@ func (c *Cluster) restored(ctx context.Context, err error) error {
 	defer c.mu.Unlock()
 	if c.replacing { // nothing could be started again
 		c.replacing = false
-		close(c.exited)
+		c.tellExited()
 	}
 	return err
 }
