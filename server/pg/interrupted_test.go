@@ -276,7 +276,7 @@ func TestNothingOutlivesThePostmaster(t *testing.T) {
 	}
 	eachKind(t, func(t *testing.T, cl *Cluster) {
 		conn := connect(t, cl, superuser, "postgres")
-		backend := int(conn.PgConn().PID())
+		backend, segment := int(conn.PgConn().PID()), segmentOf(t, cl)
 		ended := make(chan error, 1)
 		go func() {
 			_, err := conn.Exec(context.Background(), "do $$ begin loop end loop; end $$")
@@ -307,5 +307,8 @@ func TestNothingOutlivesThePostmaster(t *testing.T) {
 			return nil
 		})
 		<-ended
+		if segmentExists(segment) {
+			t.Error("the shared memory segment is left")
+		}
 	})
 }

@@ -11,14 +11,6 @@ func removeSharedMemory(id int) {
 	}
 }
 
-// freeKilled frees the segment of a clone's server that somebody killed: only such a one leaves its postmaster.pid. A
-// durable server's is not touched, for it tells the next start whether processes of the last one still write.
-func freeKilled(dataDir string) {
-	if pf, err := readPidFile(dataDir); err == nil {
-		removeSharedMemory(pf.shmID)
-	}
-}
-
 // sharedMemoryInUse tells whether processes are still attached to a server's segment: its backends live on.
 func sharedMemoryInUse(id int) bool {
 	if id <= 0 {

@@ -199,6 +199,7 @@ func (c *Cluster) stop() error {
 	if !c.durable {
 		freeKilled(c.dataDir)
 	} else {
+		freeUnused(c.dataDir)
 		c.endSpare()
 		c.removeSpare()
 	}
