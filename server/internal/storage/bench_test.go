@@ -60,13 +60,15 @@ func send(b *testing.B, c *http.Client, req *http.Request) int64 {
 // machine, and fails when the rate of do is less than share of the limit's. Of
 // each the times are compared that a quarter of the rounds stay below: the
 // others are the machine's other work. A few rounds are not judged, nor sizes
-// below from.
-func beside(b *testing.B, size, from int64, share float64, do, limit func()) {
+// below from. What prepare does before each round is not measured.
+func beside(b *testing.B, size, from int64, share float64, prepare, do, limit func()) {
 	b.Helper()
 	var times, limits []time.Duration
+	prepare()
 	do()
 	limit()
 	for b.Loop() {
+		prepare()
 		begin := time.Now()
 		do()
 		middle := time.Now()
@@ -124,7 +126,7 @@ func BenchmarkUpload(b *testing.B) {
 	for _, size := range sizes {
 		for _, w := range uploads {
 			b.Run(fmt.Sprintf("%s-%dKiB", w.name, size>>10), func(b *testing.B) {
-				beside(b, size, 1<<20, 0.5, func() { send(b, hc, w.request(b, a, s3, "k", size)) }, hashAndWrite(b, limit, size))
+				beside(b, size, 1<<20, 0.5, func() {}, func() { send(b, hc, w.request(b, a, s3, "k", size)) }, hashAndWrite(b, limit, size))
 			})
 		}
 	}
@@ -140,19 +142,27 @@ func BenchmarkDownload(b *testing.B) {
 	c := startChild(b, a, b.TempDir(), childEphemeral+"=1")
 	s3.a = c.api
 	hc := client(b)
+	a.bucket("own", false)
+	a.exec(`create policy own on storage.objects to authenticated using (bucket_id = 'own' and owner_id = (select auth.uid())::text)`)
+	user := a.user("8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d")
+	ways := append(slices.Clone(downloads), way{"policy", func(b *testing.B, a *api, _ *s3Client, key string, _ int64) *http.Request {
+		return transfer(b, "GET", a.url+"/object/authenticated/own/"+key, 0, headers{"Authorization": "Bearer " + user})
+	}})
 	for _, size := range sizes {
 		c.do("PUT", "/object/b/k", a.service, io.LimitReader(zeros{}, size)).ok(b)
-		limit := strings.TrimSuffix(c.url, "/storage/v1") + bare + a.one(`select version from storage.objects`)
+		c.do("PUT", "/object/own/k", user, io.LimitReader(zeros{}, size)).ok(b)
+		limit := strings.TrimSuffix(c.url, "/storage/v1") + bare + a.one(`select version from storage.objects where bucket_id = 'b'`)
 		whole := func(b *testing.B, req *http.Request) {
 			if n := send(b, hc, req); n != size {
 				b.Fatal(n)
 			}
 		}
-		for _, w := range downloads {
+		for _, w := range ways {
 			b.Run(fmt.Sprintf("%s-%dKiB", w.name, size>>10), func(b *testing.B) {
-				beside(b, size, 1<<20, 0.6, func() { whole(b, w.request(b, c.api, s3, "k", size)) }, func() {
-					whole(b, transfer(b, "GET", limit, 0, nil))
-				})
+				var req, bare *http.Request
+				beside(b, size, 1<<20, 0.6, func() {
+					req, bare = w.request(b, c.api, s3, "k", size), transfer(b, "GET", limit, 0, nil)
+				}, func() { whole(b, req) }, func() { whole(b, bare) })
 			})
 		}
 	}

@@ -17,9 +17,6 @@ import (
 const (
 	serviceRole = "service_role"
 	anonRole    = "anon"
-
-	statementTimeout = "30s"
-	lockTimeout      = "5s"
 )
 
 // call is one request and who makes it.
@@ -173,6 +170,24 @@ func (c *call) asService() *session.Settings {
 	return c.settings(serviceRole, "", []byte(`{"role":"service_role"}`), "")
 }
 
+// asReader are the settings of what the server only reads on its own account.
+// What the request was is left out: service_role passes the policies by, so
+// that nothing looks at it.
+func (c *call) asReader() *session.Settings {
+	return &session.Settings{Role: serviceRole, Extra: timeouts, RequestID: gateway.RequestID(c.ctx())}
+}
+
+// asUserReading are the settings of what the caller only reads.
+func (c *call) asUserReading() *session.Settings {
+	if c.role() == serviceRole {
+		return c.asReader()
+	}
+	return c.asUser()
+}
+
+// timeouts bound every statement of a request.
+var timeouts = []session.Setting{{Name: "statement_timeout", Value: "30s"}, {Name: "lock_timeout", Value: "5s"}}
+
 func (c *call) settings(role, token string, claims []byte, subject string) *session.Settings {
 	if c.headers == nil {
 		c.headers = headersJSON(c.r.Header)
@@ -183,13 +198,11 @@ func (c *call) settings(role, token string, claims []byte, subject string) *sess
 		Claims:     claims, Subject: subject, ClaimRole: role,
 		Method: c.r.Method, Path: c.r.URL.EscapedPath(), Headers: c.headers,
 		RequestID: gateway.RequestID(c.ctx()),
-		Extra: []session.Setting{
+		Extra: append([]session.Setting{
 			{Name: "request.jwt", Value: token},
 			{Name: "storage.operation", Value: c.operation},
 			{Name: "storage.allow_delete_query", Value: "true"},
-			{Name: "statement_timeout", Value: statementTimeout},
-			{Name: "lock_timeout", Value: lockTimeout},
-		},
+		}, timeouts...),
 	}
 }
 

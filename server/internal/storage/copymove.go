@@ -116,7 +116,7 @@ func (c *call) copyTo(t target, change metadataChange, upsert bool, allowed func
 func (c *call) copyBytes(t target, change metadataChange, upsert bool, allowed func(*found) error) (newRow, error) {
 	const tries = 3
 	for try := 1; ; try++ {
-		source, err := c.findAs(c.asUser(), t.bucket, t.source)
+		source, err := c.findAs(c.asUserReading(), sentColumns, t.bucket, t.source)
 		if err != nil {
 			return newRow{}, err
 		}
@@ -245,7 +245,7 @@ func moveColumns(t target, version string, owner *string) (string, []any) {
 func (c *call) move(t target, version string) error {
 	const tries = 3
 	for try := 1; ; try++ {
-		source, err := c.findAs(c.asService(), t.bucket, t.source)
+		source, err := c.findAs(c.asReader(), sentColumns, t.bucket, t.source)
 		if err != nil {
 			return err
 		}

@@ -10,135 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/suparust/suparust/server/internal/session"
 	"github.com/suparust/suparust/server/internal/storage/blob"
 )
-
-// found is an object's row as reading it needs it.
-type found struct {
-	id, name, version, bucketID string
-	raw                         []byte // metadata
-	meta                        storedMetadata
-	user                        []byte
-	updated, created            string
-}
-
-var foundColumns = `o.id::text, o.name, coalesce(o.version, ''), o.bucket_id, o.metadata::text, o.user_metadata::text, ` +
-	isoTime("o.updated_at") + `, ` + isoTime("o.created_at")
-
-func readFound(r row) *found {
-	return &found{
-		id: r.text(0), name: r.text(1), version: r.text(2), bucketID: r.text(3), raw: r[4], meta: readMetadata(r[4]),
-		user: r.json(5), updated: r.text(6), created: r.text(7),
-	}
-}
-
-// findReadable finds the object of the path for a caller who may be signed in
-// or not. What a public bucket holds is everybody's; everything else is for
-// the policies to decide, which are asked in the same round trip.
-func (c *call) findReadable() (*found, error) {
-	if !storable(c.bucket) {
-		return nil, errNoSuchBucket()
-	}
-	wrong := checkKey(c.key)
-	stmts := []session.Statement{publicObject(c.bucket, c.key)}
-	if c.signedIn && wrong == nil {
-		own := objectOf(c.bucket, c.key)
-		own.As = c.asUser()
-		stmts = append(stmts, own)
-	}
-	res, refused := c.h.db.Do(c.ctx(), c.asService(), session.Options{}, stmts...)
-	if len(res) == 0 {
-		return nil, refused
-	}
-	public, o, err := readPublic(rowsOf(res[0]))
-	switch {
-	case err != nil:
-		return nil, err
-	case !public && !c.signedIn:
-		return nil, errNoSuchBucket()
-	case wrong != nil:
-		return nil, wrong
-	case !public && refused != nil:
-		return nil, refused
-	case !public:
-		if o = nil; len(res[1].Rows) > 0 {
-			o = readFound(res[1].Rows[0])
-		}
-	}
-	if o == nil {
-		return nil, errNoSuchKey()
-	}
-	return o, nil
-}
-
-// publicObject is the statement that reads whether a bucket is public and what
-// it has under the key, for service_role.
-func publicObject(bucket, key string) session.Statement {
-	return sql(`select b.public, `+foundColumns+` from storage.buckets b
-		 left join storage.objects o on o.bucket_id = b.id and o.name = $2 where b.id = $1`, bucket, storableKey(key))
-}
-
-// storableKey is a key that may be asked for: one that no object can have is
-// that of none.
-func storableKey(key string) string {
-	if !storable(key) {
-		return ""
-	}
-	return key
-}
-
-func readPublic(rows []row) (public bool, o *found, err error) {
-	if len(rows) == 0 {
-		return false, nil, errNoSuchBucket()
-	}
-	if r := rows[0]; r[1] != nil {
-		o = readFound(r[1:])
-	}
-	return rows[0].bool(0), o, nil
-}
-
-// findPublic looks, as service_role, whether the bucket is public and what it
-// has under the key.
-func (c *call) findPublic() (public bool, o *found, err error) {
-	if !storable(c.bucket) {
-		return false, nil, errNoSuchBucket()
-	}
-	all, err := c.query(c.ctx(), c.asService(), publicObject(c.bucket, c.key))
-	if err != nil {
-		return false, nil, err
-	}
-	return readPublic(all[0])
-}
-
-// objectOf is the statement that reads an object's row.
-func objectOf(bucket, key string) session.Statement {
-	return sql(`select `+foundColumns+` from storage.objects o where o.bucket_id = $1 and o.name = $2`, bucket, storableKey(key))
-}
-
-// findAs finds an object under s, nil when it is not there or hidden.
-func (c *call) findAs(s *session.Settings, bucket, key string) (*found, error) {
-	if !storable(bucket) {
-		return nil, nil
-	}
-	r, err := c.one(c.ctx(), s, objectOf(bucket, key))
-	if err != nil || r == nil {
-		return nil, err
-	}
-	return readFound(r), nil
-}
-
-// findObject finds the object of the path under s.
-func (c *call) findObject(s *session.Settings) (*found, error) {
-	if err := checkKey(c.key); err != nil {
-		return nil, err
-	}
-	o, err := c.findAs(s, c.bucket, c.key)
-	if err == nil && o == nil {
-		err = errNoSuchKey()
-	}
-	return o, err
-}
 
 // download answers an object to a caller with a token, or to anyone out of a
 // public bucket.
@@ -154,33 +27,13 @@ func (c *call) downloadPublic() error {
 // sendByPath is send for the routes that need no token in the query. There a
 // HEAD takes the query of the info routes: a transformation, which changes
 // nothing, but must be one.
-func (c *call) sendByPath(find func() (*found, error)) error {
+func (c *call) sendByPath(find finder) error {
 	if c.r.Method == http.MethodHead {
 		if _, err := c.queryTransform(); err != nil {
 			return err
 		}
 	}
 	return c.send(find, "")
-}
-
-func (c *call) findInPublic() (*found, error) {
-	if err := checkBucketName(c.bucket); err != nil {
-		return nil, err
-	}
-	public, o, err := c.findPublic()
-	switch {
-	case err != nil:
-		return nil, err
-	case !public:
-		return nil, errNoSuchBucket()
-	}
-	if err := checkKey(c.key); err != nil {
-		return nil, err
-	}
-	if o == nil {
-		return nil, errNoSuchKey()
-	}
-	return o, nil
 }
 
 // errGone is a row whose bytes are not there, such as one that SQL made.
@@ -191,7 +44,7 @@ func errGone() *Error {
 // send answers the object that find returns: with its bytes, a part of them,
 // or none when the client has them or asks by HEAD. expires replaces the
 // stored cache control.
-func (c *call) send(find func() (*found, error), expires string) error {
+func (c *call) send(find finder, expires string) error {
 	if names := parseQuery(c.r.URL.RawQuery)["download"]; len(names) > 1 && c.r.Method == http.MethodGet {
 		return errValidation("querystring/download must be string")
 	}
@@ -199,10 +52,10 @@ func (c *call) send(find func() (*found, error), expires string) error {
 }
 
 // sendWith hands the object that find returns to send.
-func (c *call) sendWith(find func() (*found, error), send func(*found) error) error {
+func (c *call) sendWith(find finder, send func(*found) error) error {
 	const tries = 3
 	for try := 1; ; try++ {
-		o, err := find()
+		o, err := find(sentColumns)
 		if err != nil {
 			return err
 		}

@@ -96,6 +96,7 @@ type Handler struct {
 	uploadExpiry time.Duration
 	publicURL    string
 	locks        uploadLocks
+	open         openBuckets
 	database     atomic.Pointer[string] // its installation's id, nil until asked for
 
 	finishes   finishes

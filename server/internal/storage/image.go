@@ -31,7 +31,7 @@ func (c *call) renderImage() error {
 	if err != nil {
 		return err
 	}
-	return c.sendImage(func() (*found, error) { return c.findObject(c.asUser()) }, t, "")
+	return c.sendImage(func(cols columns) (*found, error) { return c.findObject(c.asUserReading(), cols) }, t, "")
 }
 
 // renderPublic answers a picture of a public bucket, transformed.
@@ -56,7 +56,7 @@ func (c *call) renderSigned() error {
 	if format, _ := m["format"].(string); t.format == "" && format == formatOrigin {
 		t.format = formatOrigin
 	}
-	return c.sendImage(func() (*found, error) { return c.findObject(c.asService()) }, t, expiresAt(claims))
+	return c.sendImage(c.findSigned, t, expiresAt(claims))
 }
 
 func (c *call) queryTransform() (transform, error) {
@@ -66,7 +66,7 @@ func (c *call) queryTransform() (transform, error) {
 }
 
 // sendImage answers the picture that find returns.
-func (c *call) sendImage(find func() (*found, error), t transform, expires string) error {
+func (c *call) sendImage(find finder, t transform, expires string) error {
 	return c.sendWith(find, func(o *found) error { return c.sendTransformed(o, t, expires) })
 }
 

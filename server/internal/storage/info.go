@@ -23,19 +23,19 @@ func (c *call) info() error { return c.sendInfo(c.findReadable) }
 
 func (c *call) infoPublic() error { return c.sendInfo(c.findInPublic) }
 
-func (c *call) sendInfo(find func() (*found, error)) error {
+func (c *call) sendInfo(find finder) error {
 	t, err := c.queryTransform()
 	if err != nil {
 		return err
 	}
-	o, err := find()
+	o, err := find(allColumns)
 	if err != nil {
 		return err
 	}
 	i := objectInfo{
 		ID: o.id, Name: o.name, Version: o.version, BucketID: o.bucketID,
 		ContentType: known(o.meta.mimetype), CacheControl: known(o.meta.cacheControl), ETag: known(o.meta.etag),
-		Metadata: o.user, LastModified: o.updated, CreatedAt: o.created,
+		Metadata: o.user, LastModified: apiTime(o.updated), CreatedAt: apiTime(o.created),
 	}
 	if o.meta.size >= 0 {
 		i.Size = &o.meta.size

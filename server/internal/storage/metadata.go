@@ -45,7 +45,11 @@ func readMetadata(raw []byte) storedMetadata {
 		return m
 	}
 	text := func(name string) (s string) {
-		_ = json.Unmarshal(doc[name], &s) // of another type: as if it were not there
+		raw := doc[name]
+		if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+			return string(raw[1 : n-1]) // the document is valid, and so is this
+		}
+		_ = json.Unmarshal(raw, &s) // of another type: as if it were not there
 		return s
 	}
 	m.etag, m.mimetype, m.cacheControl, m.robots = text("eTag"), text("mimetype"), text("cacheControl"), text("xRobotsTag")

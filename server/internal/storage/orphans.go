@@ -10,7 +10,7 @@ import (
 
 const (
 	// settleTimeout bounds the wait for transactions that have looked before a
-	// sweep: each of their statements is bounded by statementTimeout.
+	// sweep: each of their statements is bounded by timeouts.
 	settleTimeout = 5 * time.Minute
 	// settlePoll is how often it is asked for them, first and at most.
 	settlePoll    = 5 * time.Millisecond

@@ -269,7 +269,7 @@ func (c *call) s3CopyPart() error {
 
 // copyPart keeps what an object is now, or a range of it, as a part.
 func (c *call) copyPart(number int64, bucket, key string) (*s3Part, error) {
-	source, err := c.findAs(c.asUser(), bucket, key)
+	source, err := c.findAs(c.asUserReading(), sentColumns, bucket, key)
 	if err != nil {
 		return nil, err
 	}

@@ -71,13 +71,13 @@ func errPrecondition() *Error {
 
 // s3Find finds the object of the path under the caller's role. A folder is
 // found by the placeholder that it was stored as.
-func (c *call) s3Find() (*found, error) {
+func (c *call) s3Find(cols columns) (*found, error) {
 	if err := checkKey(c.key); err != nil {
 		return nil, err
 	}
-	o, err := c.findAs(c.asUser(), c.bucket, c.key)
+	o, err := c.findAs(c.asUserReading(), cols, c.bucket, c.key)
 	if err == nil && o == nil && strings.HasSuffix(c.key, "/") {
-		o, err = c.findAs(c.asUser(), c.bucket, c.key+placeholder)
+		o, err = c.findAs(c.asUserReading(), cols, c.bucket, c.key+placeholder)
 	}
 	if err == nil && o == nil {
 		return nil, errNoSuchKey()
@@ -86,7 +86,7 @@ func (c *call) s3Find() (*found, error) {
 }
 
 func (c *call) s3HeadObject() error {
-	o, err := c.s3Find()
+	o, err := c.s3Find(allColumns)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c *call) s3HeadObject() error {
 	if done, err := c.s3Conditions(o); done || err != nil {
 		return err
 	}
-	h.Set("Created-At", o.created)
+	h.Set("Created-At", apiTime(o.created))
 	if o.meta.size >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(o.meta.size, 10))
 	}
@@ -124,8 +124,8 @@ func (c *call) s3GetObject() error {
 
 // modifiedAt is when the object's row was last written, by the second.
 func (o *found) modifiedAt() time.Time {
-	if t := parseTime(o.updated); !t.IsZero() {
-		return t
+	if !o.updated.IsZero() {
+		return o.updated
 	}
 	return o.meta.modified
 }
@@ -227,7 +227,7 @@ func (c *call) responseHeaders() (http.Header, error) {
 }
 
 func (c *call) s3ObjectTagging() error {
-	if _, err := c.s3Find(); err != nil {
+	if _, err := c.s3Find(sentColumns); err != nil {
 		return err
 	}
 	d := newXML("Tagging")

@@ -34,7 +34,7 @@ func (h *Handler) Seed(ctx context.Context, bucket, key string, f io.ReadSeeker,
 	r.Header.Set("Content-Type", kind)
 	r.Header.Set("Cache-Control", seedCacheControl)
 	c := &call{h: h, r: r, operation: "storage.object.upload", bucket: bucket, key: key}
-	o, err := c.findAs(c.asService(), bucket, key)
+	o, err := c.findAs(c.asReader(), sentColumns, bucket, key)
 	if err != nil {
 		return false, err
 	}

@@ -34,7 +34,7 @@ func (c *call) signObject() error {
 	if err := checkBucketName(c.bucket); err != nil {
 		return err
 	}
-	if _, err := c.findObject(c.asUser()); err != nil {
+	if _, err := c.findObject(c.asUserReading(), sentColumns); err != nil {
 		return err
 	}
 	url, err := c.signedImageURL(t, expiresIn)
@@ -144,7 +144,7 @@ func (c *call) downloadSigned() error {
 	if err != nil {
 		return err
 	}
-	return c.send(func() (*found, error) { return c.findObject(c.asService()) }, expiresAt(claims))
+	return c.send(c.findSigned, expiresAt(claims))
 }
 
 // expiresAt is a token's expiry as an HTTP date, "" without one.

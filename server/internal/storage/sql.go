@@ -2,8 +2,11 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/session"
@@ -105,6 +108,29 @@ func (r row) number(i int) *int64 {
 		return nil
 	}
 	return &n
+}
+
+// postgresEpoch is what PostgreSQL counts binary times from.
+var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// time is a timestamptz in binary form, zero when it is NULL or infinite.
+func (r row) time(i int) time.Time {
+	if len(r[i]) != 8 {
+		return time.Time{}
+	}
+	us := int64(binary.BigEndian.Uint64(r[i]))
+	if us == math.MaxInt64 || us == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMicro(postgresEpoch.UnixMicro() + us).UTC()
+}
+
+// apiTime is a time as the API writes it, "" for none.
+func apiTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(timeLayout)
 }
 
 // isoTime is the SQL for a timestamp as the API writes it.

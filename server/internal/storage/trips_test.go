@@ -104,7 +104,7 @@ func TestRoundTrips(t *testing.T) {
 		{"a bucket that is missing", "POST", "/object/nope/x", a.service, nil, 400, 1},
 		{"download", "GET", "/object/public/b/k", "", nil, 200, 1},
 		{"download out of a private bucket", "GET", "/object/closed/x", a.service, nil, 200, 1},
-		{"download that policies hide", "GET", "/object/closed/x", a.anon, nil, 400, 1},
+		{"download that policies hide", "GET", "/object/closed/x", a.anon, nil, 400, 2},
 		{"download with a key, public", "GET", "/object/b/k", a.anon, nil, 200, 1},
 		{"copy", "POST", "/object/copy", a.service, headers{"Copy": "copied"}, 200, 3},
 		{"a copy whose name is taken", "POST", "/object/copy", a.service, headers{"Copy": "k"}, 400, 2},
