@@ -15,6 +15,7 @@ type reader struct {
 	pipeline *pgconn.Pipeline
 	fresh    []*statement // statements prepared by this pipeline, in order
 	sent     int          // how many answers are to come
+	size     int          // of what the pipeline holds, at most, in bytes
 	wanted   []int        // which of them are kept
 
 	// row, when not nil, gets the rows of the last statement, and the results
@@ -27,6 +28,15 @@ type reader struct {
 func (r *reader) queue(scope, sql string, params [][]byte, formats []int16) {
 	r.fresh = append(r.fresh, r.conn.queue(r.pipeline, scope, sql, params, formats)...)
 	r.sent++
+	r.count(sql, params)
+}
+
+// count adds what a statement takes in the pipeline.
+func (r *reader) count(sql string, params [][]byte) {
+	r.size += 128 + len(sql) + 6*len(params)
+	for _, p := range params {
+		r.size += len(p)
+	}
 }
 
 // isolate gives the transaction, which has not begun, an isolation level; "" is
@@ -70,6 +80,7 @@ func (r *reader) undo() {
 func (r *reader) text(sql string, params [][]byte, formats []int16) {
 	r.pipeline.SendQueryParams(sql, params, nil, nil, formats)
 	r.sent++
+	r.count(sql, params)
 }
 
 // want sends a statement whose answer is kept.
@@ -84,6 +95,24 @@ func (r *reader) want(scope string, st Statement) {
 
 func (r *reader) wants(n int) bool { return slices.Contains(r.wanted, n) }
 
+// maxAtOnce is what a socket takes without waiting for the server to read.
+const maxAtOnce = 8 << 10
+
+// send ends the pipeline with a Sync and sends it. The driver starts a timer
+// before it writes, for a server that does not read because nobody reads its
+// answers; that wakes a thread, which the statements would wait for. So what
+// cannot block is written before.
+func (r *reader) send() error {
+	r.pipeline.SendPipelineSync()
+	var err error
+	if pg := r.conn.pg.PgConn(); r.size+32*r.conn.closing <= maxAtOnce {
+		if err = pg.Frontend().Flush(); err != nil {
+			_ = pg.Conn().Close() // a part may have been sent
+		}
+	}
+	return errors.Join(err, r.pipeline.Flush())
+}
+
 // run syncs, reads every answer up to the end of the transaction and keeps
 // those that are wanted, up to the first error.
 func (r *reader) run() ([]Result, error) {
@@ -93,7 +122,7 @@ func (r *reader) run() ([]Result, error) {
 			firstErr = err
 		}
 	}
-	if err := r.pipeline.Sync(); err != nil {
+	if err := r.send(); err != nil {
 		note(err)
 	} else {
 		r.conn.synced()
