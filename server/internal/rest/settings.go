@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/suparust/suparust/server/internal/catalog"
 	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/rest/plan"
 	"github.com/suparust/suparust/server/internal/rest/request"
 	"github.com/suparust/suparust/server/internal/session"
@@ -63,9 +63,9 @@ func requestHeaders(r *http.Request) (headers, cookies []byte) {
 			headers = append(headers, ',')
 		}
 		first = false
-		headers = appendJSON(headers, name)
+		headers = httpx.AppendJSON(headers, name)
 		headers = append(headers, ':')
-		headers = appendJSON(headers, value)
+		headers = httpx.AppendJSON(headers, value)
 	}
 	if r.Host != "" {
 		member("host", r.Host)
@@ -84,27 +84,11 @@ func requestHeaders(r *http.Request) (headers, cookies []byte) {
 		if i > 0 {
 			cookies = append(cookies, ',')
 		}
-		cookies = appendJSON(cookies, c.Name)
+		cookies = httpx.AppendJSON(cookies, c.Name)
 		cookies = append(cookies, ':')
-		cookies = appendJSON(cookies, c.Value)
+		cookies = httpx.AppendJSON(cookies, c.Value)
 	}
 	return headers, append(cookies, '}')
-}
-
-// appendJSON writes a JSON string.
-func appendJSON(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			text, err := json.Marshal(s)
-			if err != nil {
-				return append(b, `""`...)
-			}
-			return append(b, text...)
-		}
-	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
 }
 
 // timezones are the names PostgreSQL knows, read once when a request names one.

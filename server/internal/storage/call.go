@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/suparust/suparust/server/internal/gateway"
+	"github.com/suparust/suparust/server/internal/httpx"
 	"github.com/suparust/suparust/server/internal/session"
 )
 
@@ -190,7 +191,7 @@ var timeouts = []session.Setting{{Name: "statement_timeout", Value: "30s"}, {Nam
 
 func (c *call) settings(role, token string, claims []byte, subject string) *session.Settings {
 	if c.headers == nil {
-		c.headers = headersJSON(c.r.Header)
+		c.headers = headersJSON(c.r)
 	}
 	return &session.Settings{
 		SearchPath: "storage,public,extensions",
@@ -207,16 +208,13 @@ func (c *call) settings(role, token string, claims []byte, subject string) *sess
 }
 
 // headersJSON is the request's headers with names in lower case.
-func headersJSON(h http.Header) []byte {
-	m := make(map[string]string, len(h))
-	for name, values := range h {
-		m[strings.ToLower(name)] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+func headersJSON(r *http.Request) []byte {
+	b := httpx.AppendJSON(append(make([]byte, 0, 1024), `{"host":`...), r.Host)
+	for name, values := range r.Header {
+		b = httpx.AppendJSON(append(b, ','), strings.ToLower(name))
+		b = httpx.AppendJSON(append(b, ':'), strings.Join(values, ", "))
 	}
-	b, err := encode(m)
-	if err != nil {
-		return []byte("{}")
-	}
-	return b
+	return append(b, '}')
 }
 
 // logDenied tells the log what the answer does not: who was refused what by
