@@ -40,31 +40,59 @@ type storedMetadata struct {
 
 func readMetadata(raw []byte) storedMetadata {
 	m := storedMetadata{size: -1}
-	var doc map[string]json.RawMessage
-	if json.Unmarshal(raw, &doc) != nil {
-		return m
-	}
-	text := func(name string) (s string) {
-		raw := doc[name]
-		if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
-			return string(raw[1 : n-1]) // the document is valid, and so is this
+	var modified []byte
+	contentLength := int64(-1)
+	members(raw, func(name, value []byte) {
+		switch string(name) {
+		case "eTag":
+			m.etag = storedText(value)
+		case "mimetype":
+			m.mimetype = storedText(value)
+		case "cacheControl":
+			m.cacheControl = storedText(value)
+		case "xRobotsTag":
+			m.robots = storedText(value)
+		case "lastModified":
+			modified = value
+		case "size":
+			m.size = storedSize(value)
+		case "contentLength":
+			contentLength = storedSize(value)
 		}
-		_ = json.Unmarshal(raw, &s) // of another type: as if it were not there
-		return s
-	}
-	m.etag, m.mimetype, m.cacheControl, m.robots = text("eTag"), text("mimetype"), text("cacheControl"), text("xRobotsTag")
-	m.modified = parseTime(text("lastModified"))
-	if ms, ok := parseInteger(string(doc["lastModified"])); ok {
+	})
+	if bytes.HasPrefix(modified, []byte{'"'}) {
+		m.modified = parseTime(storedText(modified))
+	} else if ms, ok := parseInteger(string(modified)); ok {
 		m.modified = time.UnixMilli(ms).UTC()
 	}
-	for _, name := range []string{"contentLength", "size"} {
-		n, ok := parseInteger(strings.Trim(string(doc[name]), `"`))
-		if ok && n >= 0 {
-			m.size = n
-			break
-		}
+	if contentLength >= 0 {
+		m.size = contentLength
 	}
 	return m
+}
+
+// storedText is a JSON string, "" for anything else.
+func storedText(value []byte) (s string) {
+	if n := len(value); n >= 2 && value[0] == '"' {
+		text := value[1 : n-1]
+		switch escapes := bytes.Count(text, []byte{'\\'}); escapes {
+		case 0:
+			return string(text)
+		case bytes.Count(text, []byte(`\"`)): // those of an ETag
+			return strings.ReplaceAll(string(text), `\"`, `"`)
+		}
+	}
+	_ = json.Unmarshal(value, &s) // of another type: as if it were not there
+	return s
+}
+
+// storedSize is a number of bytes, also in a JSON string, -1 for anything else.
+func storedSize(value []byte) int64 {
+	n, ok := parseInteger(strings.Trim(string(value), `"`))
+	if !ok || n < 0 {
+		return -1
+	}
+	return n
 }
 
 // parseTime reads a time as uploads write it, or as HTTP does; it is zero for
