@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -209,5 +210,5 @@ func (b *openBuckets) note(name string, public bool) {
 	case b.names == nil || len(b.names) >= maxOpenBuckets:
 		b.names = map[string]struct{}{}
 	}
-	b.names[name] = struct{}{}
+	b.names[strings.Clone(name)] = struct{}{} // not the whole of a request's path
 }
