@@ -228,19 +228,22 @@ func detached(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// awaitfile GLOB waits until a file matches.
+// awaitfile GLOB waits until a file matches, ! awaitfile GLOB until none does.
 func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: awaitfile GLOB")
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] awaitfile GLOB")
 	}
+	var files []string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if files, err := filepath.Glob(ts.MkAbs(args[0])); err != nil || len(files) > 0 {
-			ts.Check(err)
+		var err error
+		files, err = filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(files) > 0 != neg {
 			return
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	ts.Fatalf("no file matches %s", args[0])
+	ts.Fatalf("%s matches %q", args[0], files)
 }
 
 // exitcode N CMD… runs a command that must end with the exit code N.

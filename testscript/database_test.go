@@ -81,7 +81,7 @@ func awaitQuery(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// closed URL|PATH|FILE waits until nothing listens at a URL, or the path is gone; a file holds either.
+// closed URL|FILE waits until nothing listens at a URL, or a path is gone; a file holds either.
 func closed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: closed URL|FILE")
