@@ -3,6 +3,8 @@ set local role supabase_storage_admin;
 -- One level of a bucket in the order of a time column, continued after the pair
 -- (p_sort_column_after, p_start_after). A folder is as old as its oldest object.
 -- Times are compared by the millisecond because that is what a client can send back.
+-- Of the same name and time a file comes before a folder. p_start_after stands for
+-- both, or with chr(1) behind it for the file and with chr(2) for the folder.
 create or replace function storage.search_by_timestamp(
   p_prefix text,
   p_bucket_id text,
@@ -48,21 +50,22 @@ create or replace function storage.search_by_timestamp(
         when 'created_at' then l.created_at
         when 'last_accessed_at' then l.last_accessed_at
         else l.updated_at
-      end) as at
+      end) as at,
+      l.name || case when l.id is null then chr(2) else chr(1) end as place
     ) k
     cross join lateral (
       select coalesce(nullif(p_sort_column_after, '')::timestamptz, 'epoch') as at
     ) after
     where coalesce(p_start_after, '') = ''
       or case
-        when p_sort_order = 'asc' then (k.at, l.name collate "C") > (after.at, p_start_after)
-        else (k.at, l.name collate "C") < (after.at, p_start_after)
+        when p_sort_order = 'asc' then (k.at, k.place collate "C") > (after.at, p_start_after || chr(3))
+        else (k.at, k.place collate "C") < (after.at, p_start_after)
       end
     order by
       case when p_sort_order = 'asc' then coalesce(k.at, 'epoch') end,
-      case when p_sort_order = 'asc' then l.name end collate "C",
+      case when p_sort_order = 'asc' then k.place end collate "C",
       case when p_sort_order <> 'asc' then coalesce(k.at, 'epoch') end desc,
-      case when p_sort_order <> 'asc' then l.name end collate "C" desc
+      case when p_sort_order <> 'asc' then k.place end collate "C" desc
     limit p_limit
   $fn$;
 

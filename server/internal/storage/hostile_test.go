@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -93,6 +94,50 @@ func TestBrokenUploads(t *testing.T) {
 		}
 		a.noTrace(t)
 	})
+}
+
+// TestNoText: what is no text is the name of nothing, and is replaced where it
+// says something of an object. The database is not asked for it.
+func TestNoText(t *testing.T) {
+	t.Parallel()
+	a, s3 := startS3(t)
+	a.bucket("b", false)
+	a.put("b/k", "x")
+	user := func(name string) string {
+		return a.one(`select user_metadata->>'a' from storage.objects where name = $1`, name)
+	}
+	a.do("POST", "/object/b/header", a.service, "x", headers{"X-Metadata": base64.StdEncoding.EncodeToString([]byte("{\"a\":\"\xff!\"}"))}).ok(t)
+	a.do("POST", "/object/b/form", a.service, "--b\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":\"\xff!\"}\r\n"+
+		"--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\n\r\nx\r\n--b--\r\n", headers{"Content-Type": "multipart/form-data; boundary=b"}).ok(t)
+	for _, name := range []string{"header", "form"} {
+		if got := user(name); got != "\uFFFD!" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for _, tt := range []struct {
+		method, path, query, source string
+		status                      int
+		code                        string
+	}{
+		{"PUT", "/b/c", "", "/b/%FF", 404, "NoSuchKey"},
+		{"PUT", "/b/c", "", "/b/\xff", 404, "NoSuchKey"},
+		{"PUT", "/b/c", "", "/%FF/k", 400, "InvalidBucketName"},
+		{"GET", "/b/k", "uploadId=%FF", "", 404, "NoSuchUpload"},
+		{"DELETE", "/b/k", "uploadId=%FF", "", 404, "NoSuchUpload"},
+		{"GET", "/b", "uploads=&prefix=%FF", "", 200, "ListMultipartUploadsResult"},
+		{"GET", "/b", "uploads=&key-marker=%FF&upload-id-marker=%FF", "", 200, "ListMultipartUploadsResult"},
+		{"GET", "/b", "list-type=2&prefix=%FF", "", 200, "ListBucketResult"},
+		{"GET", "/b", "list-type=2&start-after=%FF&delimiter=%FF", "", 200, "ListBucketResult"},
+		{"GET", "/b", "versions=&key-marker=%FF", "", 200, "ListVersionsResult"},
+	} {
+		hs := headers{}
+		if tt.source != "" {
+			hs["X-Amz-Copy-Source"] = tt.source
+		}
+		if r := s3.do(tt.method, tt.path, tt.query, "", hs); r.status != tt.status || !strings.Contains(r.body, tt.code) {
+			t.Errorf("%s %s?%s %q: %d %s", tt.method, tt.path, tt.query, tt.source, r.status, r.body)
+		}
+	}
 }
 
 // TestStalledClients: clients that do not send, or do not read, keep nothing

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -178,6 +179,18 @@ func TestListV2(t *testing.T) {
 				t.Errorf("%s by %d: %s, want %s", tt.order, limit, got, tt.want)
 			}
 		}
+	}
+	a.exec(`update storage.objects set created_at = '2026-02-01' where name like 'same/%'`)
+	for order, want := range map[string]string{"asc": "c- | d | d/ | d!y | d-z | d0", "desc": "d0 | d-z | d!y | d/ | d | c-"} {
+		body := map[string]any{"prefix": "same/", "with_delimiter": true, "limit": 1, "sortBy": by("created_at", order)}
+		if got := regexp.MustCompile(`[^ ]*=same/`).ReplaceAllString(pages(body), ""); got != want {
+			t.Errorf("of the same time, %s: %s, want %s", order, got, want)
+		}
+	}
+	// the platform's cursors do not tell a file from a folder
+	cursor := base64.StdEncoding.EncodeToString([]byte("l:same/d\no:desc\nc:created_at\na:2026-02-01T00:00:00.000Z"))
+	if got := pages(map[string]any{"prefix": "same/", "with_delimiter": true, "cursor": cursor}); got != "c-=same/c-" {
+		t.Errorf("after a cursor of the platform: %s", got)
 	}
 	r := a.do("POST", "/object/list-v2/l", a.service, map[string]any{"prefix": "l/sub/", "limit": 1})
 	o := r.ok(t)["objects"].([]any)[0].(map[string]any)

@@ -47,8 +47,8 @@ type cursor struct {
 	order  string
 	column string
 	at     string // the value of column there
-	// kind is that of the last name, of one level by name: a file and a folder
-	// can have the same. The platform's cursors do not tell.
+	// kind is that of the last name, of one level: a file and a folder can have
+	// the same. The platform's cursors do not tell.
 	kind string
 }
 
@@ -91,11 +91,12 @@ func readCursor(s string) (cursor, error) {
 	bad := errInvalidParameter("continuation token")
 	s = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(s)
 	raw, err := base64.RawStdEncoding.DecodeString(s)
-	if err != nil || !storable(string(raw)) {
+	text := strings.ToValidUTF8(string(raw), "\uFFFD")
+	if err != nil || !storable(text) {
 		return cursor{}, bad
 	}
 	u := cursor{order: "asc"}
-	for line := range strings.SplitSeq(strings.ToValidUTF8(string(raw), "\uFFFD"), "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		letter, value, ok := strings.Cut(line, ":")
 		to := u.line(letter)
 		if !ok || to == nil {
@@ -104,7 +105,7 @@ func readCursor(s string) (cursor, error) {
 		*to = value
 	}
 	if u.at != "" {
-		if _, err := time.Parse(time.RFC3339Nano, u.at); err != nil {
+		if t, err := time.Parse(time.RFC3339Nano, u.at); err != nil || t.Year() < 1 { // PostgreSQL knows no year 0
 			return cursor{}, bad
 		}
 	}
@@ -207,6 +208,19 @@ func (u cursor) between(order string) string {
 	return u.after[:len(u.after)-size] + string(r-1) + last
 }
 
+// place tells storage.search_by_timestamp which of a file and a folder of the
+// same name and time was the last: "" is both.
+func (u cursor) place() string {
+	switch u.kind {
+	case kindFile:
+		return "\x01"
+	case kindFolder:
+		return "\x02"
+	default:
+		return ""
+	}
+}
+
 // listLevel reads one level: the objects and folders right under the prefix.
 func (c *call) listLevel(prefix string, limit int64, u cursor) ([]levelEntry, error) {
 	column, order := u.column, "asc"
@@ -217,8 +231,11 @@ func (c *call) listLevel(prefix string, limit int64, u cursor) ([]levelEntry, er
 		order = "desc"
 	}
 	after := u.after
-	if column == "name" {
+	switch {
+	case column == "name":
 		after = u.between(order)
+	case !c.h.keep: // there search_v2 is somebody else's
+		after += u.place()
 	}
 	return c.listEntries(sql(
 		`select key, name, id::text, `+isoTime("updated_at")+`, `+isoTime("created_at")+`, `+isoTime("last_accessed_at")+`, metadata::text
@@ -249,12 +266,12 @@ func makePage(entries []levelEntry, limit int, u cursor, prefix string, level bo
 			next.at = *at
 		}
 		switch {
-		case !level || at != nil:
+		case !level:
 		case last.ID != nil:
 			next.kind = kindFile
 		default:
 			next.kind = kindFolder
-			if len(last.Name) < len(prefix) { // the folder without a name, whose slash is left out
+			if at == nil && len(last.Name) < len(prefix) { // the folder without a name, whose slash is left out
 				next.after = prefix
 			}
 		}

@@ -108,8 +108,9 @@ func parseTime(s string) time.Time {
 
 // userMetadata reads user metadata. What is no JSON counts as not sent, and so
 // does a number; a list and a text are refused, as they do not become a column.
+// What is no UTF-8 is replaced.
 func userMetadata(raw []byte) ([]byte, error) {
-	raw = bytes.TrimSpace(raw)
+	raw = bytes.ToValidUTF8(bytes.TrimSpace(raw), []byte("\uFFFD"))
 	switch {
 	case len(raw) == 0 || !json.Valid(raw):
 		return nil, nil

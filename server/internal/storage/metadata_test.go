@@ -59,7 +59,7 @@ func TestCursor(t *testing.T) {
 	if got, err := readCursor("bDphL2I="); err != nil || got != (cursor{after: "a/b", order: "asc"}) { // l:a/b
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, s := range []string{"!", "eDp5", "bA==", "YTpub3cKbDp4", "bDp4AA=="} { // x:y, l, a:now, l:x\0
+	for _, s := range []string{"!", "eDp5", "bA==", "YTpub3cKbDp4", "bDp4AA==", "YTowMDAwLTAxLTAxVDAwOjAwOjAwWg=="} { // x:y, l, a:now, l:x\0, a:0000-01-01T00:00:00Z
 		if _, err := readCursor(s); message400(err) != "Invalid Parameter continuation token" {
 			t.Errorf("%q: %v", s, err)
 		}

@@ -3,6 +3,7 @@ package storage
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -91,4 +92,4 @@ func isPlaceholder(key string) bool { return strings.HasSuffix(key, placeholder)
 
 // storable reports whether PostgreSQL takes s as text. A name that it does not
 // take is the name of nothing.
-func storable(s string) bool { return !strings.ContainsRune(s, 0) }
+func storable(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
