@@ -77,15 +77,17 @@ func (db *DB) Do(ctx context.Context, s *Settings, o Options, stmts ...Statement
 	}
 	defer db.release(c)
 	res, err := c.do(ctx, s, o, stmts)
-	if staleStatement(err) {
+	if c.stale(err) {
 		c.forgetAll() // nothing has happened: the transaction was undone
 		res, err = c.do(ctx, s, o, stmts)
 	}
 	return res, err
 }
 
-func staleStatement(err error) bool {
-	if err == nil {
+// stale tells whether the same may be tried again with statements prepared
+// anew.
+func (c *conn) stale(err error) bool {
+	if err == nil || c.pg.IsClosed() {
 		return false
 	}
 	var pe *pgconn.PgError

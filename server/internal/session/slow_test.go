@@ -1,8 +1,10 @@
 package session_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/suparust/suparust/server/internal/session"
 )
@@ -110,6 +113,69 @@ func TestCutConnection(t *testing.T) {
 		}
 		if st := db.Stats(); st.Open != 1 || st.InUse != 0 {
 			t.Errorf("%.10s: %+v", sql, st)
+		}
+	}
+}
+
+// endedConn ends, when it is told to, with an error in the place of an answer.
+type endedConn struct {
+	net.Conn
+	end  *atomic.Bool
+	last io.Reader // what is read then
+}
+
+func (c *endedConn) Write(p []byte) (int, error) {
+	if c.end.Swap(false) {
+		msg, err := (&pgproto3.ErrorResponse{Severity: "ERROR", Code: "26000", Message: "no such statement"}).Encode(nil)
+		if err != nil {
+			return 0, err
+		}
+		c.last = bytes.NewReader(msg)
+	}
+	if c.last != nil {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *endedConn) Read(p []byte) (int, error) {
+	if c.last != nil {
+		return c.last.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+// A connection that ends behind a refused statement is not asked again.
+func TestEndedConnection(t *testing.T) {
+	t.Parallel()
+	_, srv := open(t, 1)
+	cfg, err := pgx.ParseConfig(srv.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.User = "authenticator"
+	var end atomic.Bool
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		return &endedConn{Conn: c, end: &end}, err
+	}
+	db := session.New(session.Config{ConnConfig: cfg, MaxConns: 1})
+	t.Cleanup(db.Close)
+	st := []session.Statement{{SQL: "select 1"}}
+	for name, do := range map[string]func() error{
+		"Do": func() error { _, err := db.Do(t.Context(), nil, session.Options{}, st...); return err },
+		"Stream": func() error {
+			return db.Stream(t.Context(), nil, session.Options{}, st, func([][]byte, []session.Result) error { return nil })
+		},
+	} {
+		before := one(t, db, nil, "select pg_backend_pid()")
+		end.Store(true)
+		if err := do(); code(err) != "26000" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after := one(t, db, nil, "select pg_backend_pid()"); after == before {
+			t.Errorf("%s: still backend %s", name, after)
 		}
 	}
 }

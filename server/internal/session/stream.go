@@ -24,7 +24,7 @@ func (db *DB) Stream(ctx context.Context, s *Settings, o Options, stmts []Statem
 		return row(values, before)
 	}
 	err = c.stream(ctx, s, o, stmts, first)
-	if staleStatement(err) && !began {
+	if c.stale(err) && !began {
 		c.forgetAll()
 		err = c.stream(ctx, s, o, stmts, first)
 	}
