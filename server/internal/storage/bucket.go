@@ -59,7 +59,7 @@ func (c *call) createBucket() error {
 	if id == "" {
 		id = name
 	}
-	if !storable(id) {
+	if !storable(id) || len(id) > maxBucketName {
 		return errInvalidBucketName()
 	}
 	if err := limits.check(c.h.limit); err != nil {

@@ -37,7 +37,7 @@ func (t target) check() error {
 	if !storable(t.source) {
 		return errNoSuchKey()
 	}
-	if !storable(t.toBucket) {
+	if !storable(t.toBucket) || len(t.toBucket) > maxBucketName {
 		return &Error{Status: 404, Name: "InvalidRequest", Code: "InvalidRequest", Message: "The related resource does not exist"}
 	}
 	return nil

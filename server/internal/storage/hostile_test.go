@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -138,6 +139,25 @@ func TestNoText(t *testing.T) {
 			t.Errorf("%s %s?%s %q: %d %s", tt.method, tt.path, tt.query, tt.source, r.status, r.body)
 		}
 	}
+}
+
+// TestOverlongNames: a name that is too long for an index is refused like any
+// other that nothing can have.
+func TestOverlongNames(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.bucket("b", false)
+	a.put("b/k", "x")
+	raw := make([]byte, 3600)
+	rand.NewChaCha8([32]byte{}).Read(raw) // what repeats itself is compressed
+	long := base64.RawURLEncoding.EncodeToString(raw)
+	a.do("POST", "/object/upload/sign/b/"+long, a.service, nil).fails(t, 400, "400", "InvalidKey", "Invalid key: "+long, "InvalidKey")
+	for _, route := range []string{"/object/copy", "/object/move"} {
+		a.do("POST", route, a.service, map[string]any{"bucketId": "b", "sourceKey": "k", "destinationKey": "x", "destinationBucket": long}).
+			fails(t, 400, "404", "InvalidRequest", "The related resource does not exist", "InvalidRequest")
+	}
+	a.do("POST", "/bucket", a.service, map[string]any{"name": "x", "id": long}).
+		fails(t, 400, "400", "Invalid Input", "Bucket name invalid", "InvalidBucketName")
 }
 
 // TestStalledClients: clients that do not send, or do not read, keep nothing

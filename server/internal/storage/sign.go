@@ -164,7 +164,7 @@ func (c *call) signUpload() error {
 	if err := checkBucketName(c.bucket); err != nil {
 		return err
 	}
-	if !storable(c.key) {
+	if !storable(c.key) || len(c.key) > maxKeyBytes { // what else is wrong with it the upload is told
 		return errInvalidKey(c.key)
 	}
 	row := newRow{bucket: c.bucket, key: c.key, owner: c.owner()}
