@@ -15,8 +15,7 @@ type write struct {
 	// returning is what is read of the row; it begins with that word.
 	returning string
 	// upload is the upload in parts of the S3 protocol that the row is the end
-	// of; "" is none. The row replaces what is there, and is written only if the
-	// upload has not ended.
+	// of; "" is none. The row is written only if the upload has not ended.
 	upload string
 	parts  []string // the versions of the parts that the bytes were made of
 	// ask are statements that are tried before, as they are for
@@ -29,7 +28,7 @@ func (h *Handler) statements(w *write) (all []session.Statement, main int) {
 	lock := h.lockKey(w.bucket, w.key, w.version)
 	switch {
 	case w.upload != "":
-		return []session.Statement{lock, lockRow(w.bucket, w.key), lockUpload(w.upload), w.upsertOfUpload(w.upload, w.returning),
+		return []session.Statement{lock, lockRow(w.bucket, w.key), lockUpload(w.upload), w.ofUpload(w.upload, w.upsert, w.returning),
 			endParts(w.upload), endUpload(w.upload)}, 3
 	case w.upsert:
 		return []session.Statement{lock, lockRow(w.bucket, w.key), w.newRow.upsert(w.returning)}, 2

@@ -59,26 +59,34 @@ type newRow struct {
 
 // insert is the statement that makes the row and fails when it is there.
 func (n newRow) insert(returning string) session.Statement {
+	return n.insertOf(`values ($1, $2, $3, $4, $5, $6, $7)`, returning)
+}
+
+// insertOf is the statement that makes the row of values and ends in end.
+func (n newRow) insertOf(values, end string) session.Statement {
 	return sql(`insert into storage.objects (bucket_id, name, version, owner, owner_id, metadata, user_metadata)
-		values ($1, $2, $3, $4, $5, $6, $7)`+returning,
-		n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
+		`+values+end, n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
 }
 
 // upsert is the statement that makes the row or replaces what it holds.
 func (n newRow) upsert(returning string) session.Statement {
-	return n.upsertOf(`values ($1, $2, $3, $4, $5, $6, $7)`, returning)
+	return n.insertOf(`values ($1, $2, $3, $4, $5, $6, $7)`, n.replacing()+returning)
 }
 
-// upsertOfUpload is upsert where an upload in parts is there; without it
+// ofUpload is insert, or upsert, where an upload in parts is there; without it
 // nothing changes.
-func (n newRow) upsertOfUpload(id, returning string) session.Statement {
-	s := n.upsertOf(`select $1, $2, $3, $4::uuid, $5, $6::jsonb, $7::jsonb
+func (n newRow) ofUpload(id string, upsert bool, returning string) session.Statement {
+	if upsert {
+		returning = n.replacing() + returning
+	}
+	s := n.insertOf(`select $1, $2, $3, $4::uuid, $5, $6::jsonb, $7::jsonb
 		 where exists (select from storage.s3_multipart_uploads where id = $8)`, returning)
 	s.Params = append(s.Params, param(id))
 	return s
 }
 
-func (n newRow) upsertOf(values, returning string) session.Statement {
+// replacing is what makes an insert of the row replace one that is there.
+func (n newRow) replacing() string {
 	set := `version = excluded.version, metadata = excluded.metadata`
 	if n.user != nil {
 		set += `, user_metadata = excluded.user_metadata`
@@ -89,10 +97,8 @@ func (n newRow) upsertOf(values, returning string) session.Statement {
 	if ownerUUID(n.owner) != nil {
 		set += `, owner = excluded.owner`
 	}
-	return sql(`insert into storage.objects (bucket_id, name, version, owner, owner_id, metadata, user_metadata)
-		`+values+`
-		on conflict (name, bucket_id) do update set `+set+returning,
-		n.bucket, n.key, n.version, ownerUUID(n.owner), n.owner, n.metadata, n.user)
+	return `
+		on conflict (name, bucket_id) do update set ` + set
 }
 
 // trialVersion is the version of a row that is written to ask for permission.

@@ -17,6 +17,10 @@ import (
 // s3CompleteUpload makes the object of the upload's parts: of those that the
 // request lists, or of all without a request's document.
 func (c *call) s3CompleteUpload() error {
+	upsert, err := c.wantsReplace()
+	if err != nil {
+		return err
+	}
 	var in completeRequest
 	if err := c.readXML(&in); err != nil {
 		return err
@@ -33,9 +37,9 @@ func (c *call) s3CompleteUpload() error {
 	if err != nil {
 		return err
 	}
-	etag, err := c.finishUpload(u, version, info, parts)
+	etag, err := c.finishUpload(u, version, info, parts, upsert)
 	if err != nil {
-		return err
+		return notReplaced(err, upsert)
 	}
 	d := newXML("CompleteMultipartUploadResult")
 	d.text("Location", c.bucket+"/"+c.key)
@@ -169,7 +173,7 @@ func (p *partReader) close() {
 
 // finishUpload commits the object's row together with the end of the upload
 // and of its parts, those that were not chosen too.
-func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts []s3Part) (etag string, err error) {
+func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts []s3Part, upsert bool) (etag string, err error) {
 	stored := readMetadata(u.metadata)
 	in := content{mime: stored.mimetype, cacheControl: stored.cacheControl}
 	if in.mime == "" {
@@ -193,7 +197,7 @@ func (c *call) finishUpload(u *s3Upload, version string, info blob.Info, parts [
 	for i, p := range parts {
 		ids[i] = p.id
 	}
-	_, err = c.write(write{newRow: row, upsert: true, returning: " returning id::text", upload: u.id, parts: ids})
+	_, err = c.write(write{newRow: row, upsert: upsert, returning: " returning id::text", upload: u.id, parts: ids})
 	return meta.ETag, err
 }
 

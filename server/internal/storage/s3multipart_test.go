@@ -345,3 +345,35 @@ func TestS3UploadsExpire(t *testing.T) {
 		t.Errorf("%d files are left, want the object's", n)
 	}
 }
+
+// TestS3CompleteOnlyNew: the end of an upload in parts heeds the conditions of
+// a write, and the upload stays when they do not hold.
+//
+//covers:storage 67
+func TestS3CompleteOnlyNew(t *testing.T) {
+	t.Parallel()
+	a, c := startS3(t)
+	a.bucket("b", false)
+	id := c.begin("/b/k")
+	for _, number := range []string{"1", "2"} {
+		c.ok(200, "PUT", "/b/k", "partNumber="+number+"&uploadId="+id, "part "+number)
+	}
+	a.put("b/k", "there")
+	onlyNew := headers{"If-None-Match": "*"}
+	wantFailure(t, "over another", c.do("POST", "/b/k", "uploadId="+id, "", onlyNew), 412, "PreconditionFailed", "")
+	wantFailure(t, "If-Match", c.do("POST", "/b/k", "uploadId="+id, "", headers{"If-Match": `"x"`}), 501, "NotImplemented", "")
+	if r := c.ok(200, "GET", "/b/k", "", ""); r.body != "there" {
+		t.Errorf("%q", r.body)
+	}
+	if n := len(a.files()); n != 3 {
+		t.Errorf("%d files, want the object's and two parts'", n)
+	}
+	c.ok(204, "DELETE", "/b/k", "", "")
+	c.ok(200, "POST", "/b/k", "uploadId="+id, "", onlyNew)
+	if r := c.ok(200, "GET", "/b/k", "", ""); r.body != "part 1part 2" {
+		t.Errorf("%q", r.body)
+	}
+	if n := len(a.files()); n != 1 {
+		t.Errorf("%d files, want the object's", n)
+	}
+}

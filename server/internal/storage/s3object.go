@@ -236,6 +236,9 @@ func (c *call) s3ObjectTagging() error {
 }
 
 func (c *call) s3DeleteObject() error {
+	if c.r.Header.Get("If-Match") != "" {
+		return errNotImplemented()
+	}
 	err := c.removeObject()
 	var e *Error
 	if errors.As(err, &e) && e.Code == "NoSuchKey" && strings.HasSuffix(c.key, "/") {

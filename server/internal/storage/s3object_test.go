@@ -104,6 +104,8 @@ func TestS3Objects(t *testing.T) {
 		wantFailure(t, "If-Match", c.do("GET", "/b/d/a.html", "", "", headers{"If-Match": `"x"`}), 412, "PreconditionFailed", "")
 		wantFailure(t, "If-None-Match of a write", c.do("PUT", "/b/d/a.html", "", "x", headers{"If-None-Match": "*"}), 412, "PreconditionFailed", "")
 		c.ok(200, "PUT", "/b/new", "", "x", headers{"If-None-Match": "*"})
+		wantFailure(t, "If-Match of a deletion", c.do("DELETE", "/b/new", "", "", headers{"If-Match": `"x"`}), 501, "NotImplemented", "")
+		c.ok(200, "HEAD", "/b/new", "", "")
 	})
 	t.Run("the answer's headers", func(t *testing.T) {
 		r := c.ok(200, "GET", "/b/d/a.html", "response-content-type=text%2Fcss&response-expires=Wed, 01 Jan 2031 00:00:00 GMT&response-content-disposition=inline", "")
