@@ -200,32 +200,26 @@ func (c *call) moveObject() error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	version := uuid.NewString()
-	if err := c.mayMove(t, version); err != nil {
+	if err := c.move(t); err != nil {
 		return err
-	}
-	if t.bucket != t.toBucket || t.source != t.key {
-		if err := c.move(t, version); err != nil {
-			return err
-		}
 	}
 	return writeJSON(c.w, message{"Successfully moved"})
 }
 
 // mayMove asks the database whether the caller may see the source and give
-// its row the target's name.
-func (c *call) mayMove(t target, version string) error {
+// its row the target's name, and returns the source's version.
+func (c *call) mayMove(t target, version string) (source string, err error) {
 	set, args := moveColumns(t, version, c.owner())
 	res, err := c.try(c.asUser(),
-		sql(`select id from storage.objects where bucket_id = $1 and name = $2`, t.bucket, t.source),
+		sql(`select version from storage.objects where bucket_id = $1 and name = $2`, t.bucket, t.source),
 		sql(`update storage.objects set `+set+` where bucket_id = $1 and name = $2 returning *`, args...))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(res[0].Rows) == 0 || len(res[1].Rows) == 0 {
-		return errNoSuchKey()
+		return "", errNoSuchKey()
 	}
-	return nil
+	return row(res[0].Rows[0]).text(0), nil
 }
 
 // moveColumns is the SET clause of a move and its parameters, the first two
@@ -241,18 +235,17 @@ func moveColumns(t target, version string, owner *string) (string, []any) {
 	return set, args
 }
 
-// move gives the bytes their new version and then the row its new name.
-func (c *call) move(t target, version string) error {
+// move gives the bytes their new version and then the row its new name. Of a
+// source that is replaced meanwhile it is asked again who may move it.
+func (c *call) move(t target) error {
 	const tries = 3
 	for try := 1; ; try++ {
-		source, err := c.findAs(c.asReader(), sentColumns, t.bucket, t.source)
-		if err != nil {
+		version := uuid.NewString()
+		source, err := c.mayMove(t, version)
+		if err != nil || t.bucket == t.toBucket && t.source == t.key {
 			return err
 		}
-		if source == nil {
-			return errNoSuchKey()
-		}
-		err = c.h.blobs.Copy(c.ctx(), source.version, version)
+		err = c.h.blobs.Copy(c.ctx(), source, version)
 		if errors.Is(err, blob.ErrNotFound) && try < tries {
 			continue // replaced meanwhile
 		}
@@ -263,7 +256,7 @@ func (c *call) move(t target, version string) error {
 			return err
 		}
 		set, args := moveColumns(t, version, c.owner())
-		args = append(args, source.version)
+		args = append(args, source)
 		last := len(args)
 		ctx := c.finishing()
 		res, err := c.query(ctx, c.asService(), c.h.lockKey(t.toBucket, t.key, version), lockRow(t.bucket, t.source),
@@ -276,13 +269,12 @@ func (c *call) move(t target, version string) error {
 			return err
 		}
 		if len(res[2]) == 1 {
-			c.removeBytes(source.version)
+			c.removeBytes(source)
 			return nil
 		}
 		c.removeBytes(version)
 		if try == tries {
 			return errLockTimeout(nil)
 		}
-		version = uuid.NewString() // the source was replaced: its new bytes it is
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -120,6 +121,39 @@ func TestCopyAsksFirst(t *testing.T) {
 	if n := store.n.Load() - before; n != 0 {
 		t.Errorf("bytes were touched %d times", n)
 	}
+	a.bytesMatchRows(t)
+}
+
+// interrupted is a store that does something before it copies for the first
+// time.
+type interrupted struct {
+	blob.Store
+	once   sync.Once
+	before func()
+}
+
+func (s *interrupted) Copy(ctx context.Context, from, to string) error {
+	s.once.Do(s.before)
+	return s.Store.Copy(ctx, from, to)
+}
+
+// TestMoveAsksOfEach: what replaces the source of a move while that is under way
+// is moved by those only who may move it.
+//
+//covers:storage 80
+func TestMoveAsksOfEach(t *testing.T) {
+	t.Parallel()
+	store := &interrupted{}
+	a := start(t, func(cfg *storage.Config) { store.Store, cfg.Blobs = cfg.Blobs, store })
+	a.bucket("b", false)
+	a.exec(`create policy own on storage.objects to authenticated using (owner_id = (select auth.uid())::text)`)
+	user := a.user(alice)
+	other := a.sign(map[string]any{"role": "service_role", "sub": "8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d"})
+	a.do("POST", "/object/b/k", user, "own").ok(t)
+	store.before = func() { a.do("PUT", "/object/b/k", other, "another's").ok(t) }
+	a.do("POST", "/object/move", user, map[string]any{"bucketId": "b", "sourceKey": "k", "destinationKey": "taken"}).noSuchKey(t)
+	a.do("GET", "/object/b/k", a.service, nil).is(t, 200, "another's")
+	a.do("GET", "/object/b/taken", user, nil).noSuchKey(t)
 	a.bytesMatchRows(t)
 }
 
