@@ -3,8 +3,10 @@ package storage
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -170,23 +172,29 @@ func (c *call) s3Headers(h http.Header, o *found) {
 	if json.Unmarshal(o.user, &user) != nil {
 		return
 	}
-	missing := 0
-	for name, v := range user {
-		value, ok := v.(string)
-		if !ok || !validHeader(name, value) {
+	missing, room, left := 0, maxUserHeaders, maxUserNames
+	for _, name := range slices.Sorted(maps.Keys(user)) {
+		value, ok := user[name].(string)
+		if !ok || !validHeader(name, value) || left == 0 || len(name)+len(value) > room {
 			missing++ // what no header can carry is counted
 			continue
 		}
 		h["x-amz-meta-"+strings.ToLower(name)] = []string{value} // boto3 keeps the case of names
+		room, left = room-len(name)-len(value), left-1
 	}
 	if missing > 0 {
 		h.Set("X-Amz-Missing-Meta", strconv.Itoa(missing))
 	}
 }
 
-// maxHeaderValue is how long a value may be: clients do not read answers with
-// longer ones.
-const maxHeaderValue = 8 << 10
+// maxHeaderValue is how long a value may be, and maxUserHeaders how long those
+// of user metadata with their names, maxUserNames of them: clients do not read
+// answers with more, Node.js with 16 KiB and Python with 100 headers.
+const (
+	maxHeaderValue = 8 << 10
+	maxUserHeaders = 10 << 10
+	maxUserNames   = 64
+)
 
 // validHeader reports whether a header can have this name and value.
 func validHeader(name, value string) bool {

@@ -77,6 +77,23 @@ func TestS3Objects(t *testing.T) {
 		if h := c.ok(200, "HEAD", "/b/long", "", "").header; h.Get("X-Amz-Missing-Meta") != "1" || h.Get("X-Amz-Meta-Long") != "" || len(h.Get("X-Amz-Meta-Short")) != 8192 {
 			t.Errorf("metadata that is too long for a header: %v", h)
 		}
+		for name, user := range map[string]map[string]string{"many": {}, "large": {}} {
+			for i := range 150 {
+				user[fmt.Sprintf("n%03d", i)] = strings.Repeat("a", map[string]int{"many": 1, "large": 1000}[name])
+			}
+			a.exec(`insert into storage.objects (bucket_id, name, user_metadata) values ('b', $1, $2)`, name, user)
+			h := c.ok(200, "HEAD", "/b/"+name, "", "").header
+			size, told := 0, 0
+			for n, v := range h {
+				size += len(n) + len(v[0]) + 4
+				if strings.HasPrefix(n, "X-Amz-Meta-") {
+					told++
+				}
+			}
+			if size > 16<<10 || len(h) > 100 || told == 0 || h.Get("X-Amz-Meta-N000") == "" || h.Get("X-Amz-Missing-Meta") != fmt.Sprint(150-told) {
+				t.Errorf("%s: %d headers of %d bytes, %d are metadata, %s are missing", name, len(h), size, told, h.Get("X-Amz-Missing-Meta"))
+			}
+		}
 		if r := c.do("HEAD", "/b/none", "", ""); r.status != 404 || r.body != "" {
 			t.Errorf("HEAD of none: %d %q", r.status, r.body)
 		}
