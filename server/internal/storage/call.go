@@ -173,14 +173,17 @@ func (c *call) asService() *session.Settings {
 
 // asReader are the settings of what the server only reads on its own account.
 // What the request was is left out: service_role passes the policies by, so
-// that nothing looks at it.
+// that nothing looks at it. In a database of somebody else's it may not.
 func (c *call) asReader() *session.Settings {
+	if c.h.keep {
+		return c.asService()
+	}
 	return &session.Settings{Role: serviceRole, Extra: timeouts, RequestID: gateway.RequestID(c.ctx())}
 }
 
 // asUserReading are the settings of what the caller only reads.
 func (c *call) asUserReading() *session.Settings {
-	if c.role() == serviceRole {
+	if c.role() == serviceRole && !c.h.keep {
 		return c.asReader()
 	}
 	return c.asUser()

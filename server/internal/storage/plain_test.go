@@ -57,3 +57,22 @@ func TestWithoutPlatform(t *testing.T) {
 		})
 	}
 }
+
+// TestServiceRoleByPolicies: in a database of somebody else's service_role may
+// have what it may from policies alone, which ask who calls.
+func TestServiceRoleByPolicies(t *testing.T) {
+	t.Parallel()
+	a, c := startS3(t, func(c *storage.Config) { c.KeepOrphans = true })
+	a.exec(`alter role service_role nobypassrls`)
+	for _, table := range []string{"buckets", "objects"} {
+		a.exec(`create policy service on storage.` + table + ` using (auth.role() = 'service_role' and current_setting('storage.operation') <> '')`)
+	}
+	a.bucket("b", true)
+	a.put("b/k", "one")
+	a.do("GET", "/object/b/k", a.service, nil).is(t, 200, "one")
+	a.do("GET", "/object/public/b/k", "", nil).is(t, 200, "one")
+	a.do("GET", "/object/info/b/k", a.service, nil).ok(t)
+	a.do("POST", "/object/sign/b/k", a.service, map[string]any{"expiresIn": 60}).ok(t)
+	a.do("POST", "/object/copy", a.service, map[string]any{"bucketId": "b", "sourceKey": "k", "destinationKey": "copy"}).ok(t)
+	c.ok(200, "GET", "/b/k", "", "")
+}
