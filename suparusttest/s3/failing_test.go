@@ -14,8 +14,9 @@ import (
 	"github.com/suparust/suparust/suparusttest"
 )
 
-// refusing is a way to the gateway that refuses what it is told to.
-func refusing(t *testing.T, refuse *atomic.Pointer[func(*http.Request) bool]) (address string) {
+// refusing is a way to the gateway that refuses what it is told to, with this
+// status and code.
+func refusing(t *testing.T, refuse *atomic.Pointer[func(*http.Request) bool], status int, code string) (address string) {
 	t.Helper()
 	target, err := url.Parse(gateway)
 	if err != nil {
@@ -28,8 +29,8 @@ func refusing(t *testing.T, refuse *atomic.Pointer[func(*http.Request) bool]) (a
 			return
 		}
 		w.Header().Set("Content-Type", "application/xml")
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>refused by the test</Message></Error>`)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `<Error><Code>`+code+`</Code><Message>refused by the test</Message></Error>`)
 	}))
 	t.Cleanup(proxy.Close)
 	return proxy.URL
@@ -43,7 +44,7 @@ func TestResumableFailures(t *testing.T) {
 	t.Parallel()
 	name, database := bucket(t), external(t)
 	var refuse atomic.Pointer[func(*http.Request) bool]
-	address := refusing(t, &refuse)
+	address := refusing(t, &refuse, http.StatusForbidden, "AccessDenied")
 	one := suparusttest.Start(t, inBucket(name), suparusttest.WithDatabaseURL(database), suparusttest.WithConfig(func(c *server.Config) { c.Storage.S3.Endpoint = address }))
 	two := suparusttest.Start(t, inBucket(name), suparusttest.WithDatabaseURL(database))
 	ok(t, one, "POST", "/bucket", strings.NewReader(`{"name":"b"}`), "Content-Type", asJSON)
@@ -96,5 +97,34 @@ func TestResumableFailures(t *testing.T) {
 	other := suparusttest.Start(t, inBucket(name))
 	if status, _ := tus(t, other, "HEAD", at, nil); status != 404 {
 		t.Errorf("at a server on another database: %d", status)
+	}
+}
+
+// TestConflicts: that something else was being done to the bytes' name is no
+// sign that they are there.
+//
+//covers:storage 84
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+	name := bucket(t)
+	var refuse atomic.Pointer[func(*http.Request) bool]
+	address := refusing(t, &refuse, http.StatusConflict, "ConditionalRequestConflict")
+	srv := suparusttest.Start(t, inBucket(name), suparusttest.WithConfig(func(c *server.Config) { c.Storage.S3.Endpoint = address }))
+	ok(t, srv, "POST", "/bucket", strings.NewReader(`{"name":"b"}`), "Content-Type", asJSON)
+	conflict := func(r *http.Request) bool { return isCompletion(r) || toObject("PUT")(r) && !r.URL.Query().Has("partNumber") }
+	for key, size := range map[string]int{"large": 6 << 20, "small": 10} {
+		content := randomBytes(t, size)
+		at := create(t, srv, key, size)
+		refuse.Store(&conflict)
+		if status, _ := patch(t, srv, at, 0, content); status < 500 {
+			t.Errorf("%s: %d", key, status)
+		}
+		refuse.Store(nil)
+		if offset := offsetOf(t, srv, at); offset != int64(size) {
+			t.Errorf("%s: offset %d", key, offset)
+		}
+		if got := ok(t, srv, "GET", "/object/b/"+key, nil); got != string(content) {
+			t.Errorf("%s: %d bytes, want %d", key, len(got), size)
+		}
 	}
 }

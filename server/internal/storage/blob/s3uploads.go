@@ -280,7 +280,13 @@ func (u *S3Uploads) place(ctx context.Context, client *minio.Core, version strin
 		_, err := client.CompleteMultipartUpload(ctx, bucket, key, r.Multipart, parts, o)
 		return err
 	})
-	if err != nil && !errors.Is(err, ErrExists) { // from before a crash
+	if errors.Is(err, ErrExists) { // from before a crash, unless another request is not done with it
+		var there bool
+		if there, err = u.store.Has(ctx, version); err == nil && !there {
+			err = ErrBusy
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return u.removeTail(ctx, client, version, r.Tail)
