@@ -111,7 +111,9 @@ func TestConflicts(t *testing.T) {
 	address := refusing(t, &refuse, http.StatusConflict, "ConditionalRequestConflict")
 	srv := suparusttest.Start(t, inBucket(name), suparusttest.WithConfig(func(c *server.Config) { c.Storage.S3.Endpoint = address }))
 	ok(t, srv, "POST", "/bucket", strings.NewReader(`{"name":"b"}`), "Content-Type", asJSON)
-	conflict := func(r *http.Request) bool { return isCompletion(r) || toObject("PUT")(r) && !r.URL.Query().Has("partNumber") }
+	conflict := func(r *http.Request) bool {
+		return isCompletion(r) || toObject("PUT")(r) && !r.URL.Query().Has("partNumber")
+	}
 	for key, size := range map[string]int{"large": 6 << 20, "small": 10} {
 		content := randomBytes(t, size)
 		at := create(t, srv, key, size)
