@@ -21,7 +21,10 @@ func (c *call) download() error {
 
 // downloadPublic answers an object out of a public bucket.
 func (c *call) downloadPublic() error {
-	return c.sendByPath(c.findInPublic)
+	if c.r.Method == http.MethodHead {
+		return c.sendByPath(c.findInPublic)
+	}
+	return c.sendByPath(c.findToSend)
 }
 
 // sendByPath is send for the routes that need no token in the query. There a

@@ -121,6 +121,11 @@ func TestDownload(t *testing.T) {
 		a.do("GET", "/object/closed/a%23", a.service, nil).fails(t, 400, "400", "InvalidKey", "Invalid key: a#", "InvalidKey")
 		a.do("GET", "/object/closed/a/%2e%2e/k", a.service, nil).noSuchKey(t)
 		a.do("GET", "/object/%00/k", a.service, nil).noSuchBucket(t)
+		for _, bucket := range []string{"open", "closed", "none"} {
+			a.do("GET", "/object/public/"+bucket+"/a%23", "", nil).fails(t, 400, "400", "InvalidKey", "Invalid key: a#", "InvalidKey")
+		}
+		a.do("GET", "/object/info/public/closed/a%23", "", nil).noSuchBucket(t)
+		a.do("GET", "/object/public/closed/a/%2e%2e/k", "", nil).noSuchBucket(t)
 	})
 
 	t.Run("info", func(t *testing.T) {
@@ -173,8 +178,13 @@ func TestDownload(t *testing.T) {
 			t.Errorf("304 reads the row only: %v", r)
 		}
 		a.exec(`insert into storage.objects (bucket_id, name) values ('open', 'bare')`)
-		if m := a.do("GET", "/object/info/open/bare", "", nil).ok(t); m["size"] != nil || m["metadata"] != nil {
+		if m := a.do("GET", "/object/info/open/bare", "", nil).ok(t); m["size"] != nil || m["metadata"] != nil || m["version"] != nil {
 			t.Errorf("%v", m)
+		}
+		a.exec(`insert into storage.objects (bucket_id, name, updated_at, created_at) values ('open', 'timeless', null, null)`)
+		r := a.do("GET", "/object/info/open/timeless", "", nil)
+		if m := r.ok(t); m["last_modified"] != nil || m["created_at"] != nil || r.header["Last-Modified"] != nil {
+			t.Errorf("times that are not known: %v", r)
 		}
 	})
 }

@@ -181,6 +181,18 @@ func (c *call) findInPublic(cols columns) (*found, error) {
 	return o, nil
 }
 
+// findToSend is findInPublic for who asks for the bytes, who is told of a
+// forbidden character in the key before anything of the bucket.
+func (c *call) findToSend(cols columns) (*found, error) {
+	if err := checkBucketName(c.bucket); err != nil {
+		return nil, err
+	}
+	if err := checkKeyBytes(c.key); err != nil {
+		return nil, err
+	}
+	return c.findInPublic(cols)
+}
+
 // openBuckets are those that were public when they were last looked at. They
 // say what to ask first and never what the answer is.
 type openBuckets struct {

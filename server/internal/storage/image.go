@@ -40,7 +40,7 @@ func (c *call) renderPublic() error {
 	if err != nil {
 		return err
 	}
-	return c.sendImage(c.findInPublic, t, "")
+	return c.sendImage(c.findToSend, t, "")
 }
 
 // renderSigned answers a picture to whoever has a token for it, transformed as

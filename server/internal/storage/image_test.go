@@ -139,6 +139,7 @@ func TestImages(t *testing.T) {
 	public("p.png?quality=5").fails(t, 400, "400", "Error", "querystring/quality must be >= 20", "InvalidRequest")
 	public("missing.png").noSuchKey(t)
 	a.do("GET", "/render/image/public/priv/p.jpg", "", nil).fails(t, 400, "404", "Bucket not found", "Bucket not found", "NoSuchBucket")
+	a.do("GET", "/render/image/public/priv/a%23", "", nil).fails(t, 400, "400", "InvalidKey", "Invalid key: a#", "InvalidKey")
 
 	private := "/render/image/authenticated/priv/p.jpg?width=10&height=10"
 	a.do("GET", private, a.service, nil).shows(t, "image/jpeg 10x10")

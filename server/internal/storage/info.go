@@ -8,15 +8,15 @@ import (
 type objectInfo struct {
 	ID           string          `json:"id"`
 	Name         string          `json:"name"`
-	Version      string          `json:"version"`
+	Version      *string         `json:"version"`
 	BucketID     string          `json:"bucket_id"`
 	Size         *int64          `json:"size"`
 	ContentType  *string         `json:"content_type"`
 	CacheControl *string         `json:"cache_control"`
 	ETag         *string         `json:"etag"`
 	Metadata     json.RawMessage `json:"metadata"`
-	LastModified string          `json:"last_modified"`
-	CreatedAt    string          `json:"created_at"`
+	LastModified *string         `json:"last_modified"`
+	CreatedAt    *string         `json:"created_at"`
 }
 
 func (c *call) info() error { return c.sendInfo(c.findReadable) }
@@ -33,9 +33,9 @@ func (c *call) sendInfo(find finder) error {
 		return err
 	}
 	i := objectInfo{
-		ID: o.id, Name: o.name, Version: o.version, BucketID: o.bucketID,
+		ID: o.id, Name: o.name, Version: known(o.version), BucketID: o.bucketID,
 		ContentType: known(o.meta.mimetype), CacheControl: known(o.meta.cacheControl), ETag: known(o.meta.etag),
-		Metadata: o.user, LastModified: apiTime(o.updated), CreatedAt: apiTime(o.created),
+		Metadata: o.user, LastModified: known(apiTime(o.updated)), CreatedAt: known(apiTime(o.created)),
 	}
 	if o.meta.size >= 0 {
 		i.Size = &o.meta.size

@@ -97,7 +97,9 @@ func (c *call) s3HeadObject() error {
 	if done, err := c.s3Conditions(o); done || err != nil {
 		return err
 	}
-	h.Set("Created-At", apiTime(o.created))
+	if !o.created.IsZero() {
+		h.Set("Created-At", apiTime(o.created))
+	}
 	if o.meta.size >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(o.meta.size, 10))
 	}
@@ -167,7 +169,9 @@ func (c *call) s3Headers(h http.Header, o *found) {
 	if o.meta.etag != "" {
 		h.Set("ETag", o.meta.etag)
 	}
-	h.Set("Last-Modified", o.modifiedAt().Format(http.TimeFormat))
+	if t := o.modifiedAt(); !t.IsZero() {
+		h.Set("Last-Modified", t.Format(http.TimeFormat))
+	}
 	var user map[string]any
 	if json.Unmarshal(o.user, &user) != nil {
 		return

@@ -72,6 +72,10 @@ func TestS3Objects(t *testing.T) {
 			}
 		}
 		wantFailure(t, "missing", c.do("GET", "/b/none", "", ""), 404, "NoSuchKey", "Object not found")
+		a.exec(`insert into storage.objects (bucket_id, name, updated_at, created_at) values ('b', 'timeless', null, null)`)
+		if h := c.ok(200, "HEAD", "/b/timeless", "", "").header; h["Last-Modified"] != nil || h["Created-At"] != nil {
+			t.Errorf("times that are not known: %v", h)
+		}
 		wantFailure(t, "a key that cannot be", c.do("GET", "/b/a~b", "", ""), 400, "InvalidKey", "Invalid key: a~b")
 		c.ok(200, "PUT", "/b/long", "", "x", headers{"X-Amz-Meta-Long": strings.Repeat("a", 8193), "X-Amz-Meta-Short": strings.Repeat("b", 8192)})
 		if h := c.ok(200, "HEAD", "/b/long", "", "").header; h.Get("X-Amz-Missing-Meta") != "1" || h.Get("X-Amz-Meta-Long") != "" || len(h.Get("X-Amz-Meta-Short")) != 8192 {
