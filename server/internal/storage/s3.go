@@ -99,7 +99,7 @@ var subresources = []string{
 }
 
 func (rt *s3Route) matches(r *http.Request, level int, q url.Values) bool {
-	if rt.method != r.Method || rt.level != level || rt.header != "" && r.Header.Get(rt.header) == "" {
+	if rt.method != r.Method || rt.level != level || rt.header != "" && r.Header[rt.header] == nil {
 		return false
 	}
 	for _, want := range rt.query {

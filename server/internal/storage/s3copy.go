@@ -16,7 +16,7 @@ func (c *call) copySource() (bucket, key string, err error) {
 	}
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(source, "/"), "/")
 	switch {
-	case bucket == "":
+	case bucket == "" && source != "":
 		return "", "", errInvalidBucketName()
 	case key == "":
 		return "", "", &Error{Status: 400, Name: "MissingParameter", Code: "MissingParameter", Message: "Missing Required Parameter CopySource"}

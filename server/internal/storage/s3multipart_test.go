@@ -132,6 +132,8 @@ func TestS3Multipart(t *testing.T) {
 			}
 			return doc.ETag
 		}
+		wantFailure(t, "of nothing", c.do("PUT", "/b/copied", "partNumber=1&uploadId="+id, "",
+			headers{"x-amz-copy-source": ""}), 400, "MissingParameter", "Missing Required Parameter CopySource")
 		wantFailure(t, "a range without a begin", c.do("PUT", "/b/copied", "partNumber=1&uploadId="+id, "",
 			headers{"x-amz-copy-source": "b/big", "x-amz-copy-source-range": "bytes=-5"}), 400, "InvalidRange", "invalid range provided")
 		one, two := copied("1", "bytes=6-11"), copied("2", "")

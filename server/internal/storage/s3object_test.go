@@ -173,6 +173,10 @@ func TestS3Objects(t *testing.T) {
 			412, "PreconditionFailed", "")
 		wantFailure(t, "of none", c.do("PUT", "/other/copy", "", "", headers{"x-amz-copy-source": "b/none"}), 404, "NoSuchKey", "")
 		wantFailure(t, "no key", c.do("PUT", "/other/copy", "", "", headers{"x-amz-copy-source": "b"}), 400, "MissingParameter", "")
+		wantFailure(t, "of nothing", c.do("PUT", "/other/copy", "", "", headers{"x-amz-copy-source": ""}), 400, "MissingParameter", "Missing Required Parameter CopySource")
+		if r := c.ok(200, "GET", "/other/copy", "", ""); r.body != "0123456789" {
+			t.Errorf("a copy of nothing has replaced the object: %q", r.body)
+		}
 	})
 	t.Run("delete", func(t *testing.T) {
 		c.ok(204, "DELETE", "/other/copy", "", "")
