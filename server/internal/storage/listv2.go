@@ -192,7 +192,7 @@ func (c *call) listFlat(prefix string, limit int64, u cursor) ([]levelEntry, err
 func (u cursor) between(order string) string {
 	const first, last = "\x01", "\U0010FFFF"
 	switch {
-	case u.after == "", u.kind == "":
+	case u.kind == "":
 		return u.after
 	case u.kind == kindFolder && order == "asc":
 		return u.after + "/" + last
