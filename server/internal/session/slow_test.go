@@ -179,3 +179,24 @@ func TestEndedConnection(t *testing.T) {
 		}
 	}
 }
+
+// Nothing of a transaction whose context is over before it is sent reaches the
+// next one on the connection.
+func TestEndedContext(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t, 1)
+	before := one(t, db, as("service_role", "earlier"), "select pg_backend_pid()")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, sql := range []string{"select 1 as never", large} {
+		if _, err := db.Do(over, as("authenticated", "ended"), session.Options{}, session.Statement{SQL: sql}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%.17s: %v", sql, err)
+		}
+		if got, want := one(t, db, as("service_role", "later"), "select pg_backend_pid() || ' ' || current_user || ' ' || current_setting('request.jwt.claim.sub')"), before+" service_role later"; got != want {
+			t.Errorf("after %.17s: %s, want %s", sql, got, want)
+		}
+	}
+	if n := one(t, db, nil, "select count(*) from pg_prepared_statements where statement like '%as never'"); n != "0" {
+		t.Errorf("%s statements were prepared", n)
+	}
+}
