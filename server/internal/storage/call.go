@@ -202,11 +202,12 @@ func (c *call) settings(role, token string, claims []byte, subject string) *sess
 		Claims:     claims, Subject: subject, ClaimRole: role,
 		Method: c.r.Method, Path: c.r.URL.EscapedPath(), Headers: c.headers,
 		RequestID: gateway.RequestID(c.ctx()),
-		Extra: append([]session.Setting{
+		Extra: []session.Setting{
 			{Name: "request.jwt", Value: token},
 			{Name: "storage.operation", Value: c.operation},
 			{Name: "storage.allow_delete_query", Value: "true"},
-		}, timeouts...),
+			timeouts[0], timeouts[1],
+		},
 	}
 }
 

@@ -89,8 +89,7 @@ func (u cursor) encode() string {
 // readCursor reads a cursor that encode, or the platform, wrote.
 func readCursor(s string) (cursor, error) {
 	bad := errInvalidParameter("continuation token")
-	s = strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(s)
-	raw, err := base64.RawStdEncoding.DecodeString(s)
+	raw, err := base64.RawStdEncoding.DecodeString(rawBase64.Replace(s))
 	text := strings.ToValidUTF8(string(raw), "\uFFFD")
 	if err != nil || !storable(text) {
 		return cursor{}, bad

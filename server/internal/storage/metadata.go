@@ -123,10 +123,13 @@ func userMetadata(raw []byte) ([]byte, error) {
 	}
 }
 
+// rawBase64 makes base64 of any kind the standard one without padding.
+var rawBase64 = strings.NewReplacer("-", "+", "_", "/", "=", "")
+
 // headerMetadata reads the x-metadata header: base64 of JSON, in either
 // alphabet, padded or not.
 func headerMetadata(h http.Header) ([]byte, error) {
-	header := strings.NewReplacer("-", "+", "_", "/", "=", "", " ", "").Replace(h.Get("X-Metadata"))
+	header := rawBase64.Replace(strings.ReplaceAll(h.Get("X-Metadata"), " ", ""))
 	raw, err := base64.RawStdEncoding.DecodeString(header)
 	if err != nil {
 		return nil, nil // as if it were not sent
