@@ -2,7 +2,11 @@
 
 package blob
 
-import "os"
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
 
 // directories are those of a Disk, reached through its root.
 type directories struct{ root *os.Root }
@@ -14,6 +18,19 @@ func (d *directories) close() error { return nil }
 // create makes the temporary file of a version.
 func (d *directories) create(version string) (file, error) {
 	return d.root.OpenFile(tmpDir+"/"+version, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// createObject makes the file of a version in its place, fs.ErrNotExist where
+// its directory is missing.
+func (d *directories) createObject(version string) (file, error) {
+	f, err := d.root.OpenFile(object(version), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, ErrExists
+	case err != nil:
+		return nil, err
+	}
+	return f, nil
 }
 
 // rename gives the temporary file of a version its place. It would replace a

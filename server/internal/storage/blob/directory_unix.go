@@ -109,6 +109,26 @@ func (d *directories) create(version string) (file, error) {
 	return &rawFile{fd, version}, nil
 }
 
+// createObject makes the file of a version in its place, fs.ErrNotExist where
+// its directory is missing.
+func (d *directories) createObject(version string) (file, error) {
+	s, err := d.shard(version)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := s.open(version, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, ErrExists
+	case errors.Is(err, fs.ErrNotExist):
+		d.forget(version, s)
+		return nil, err
+	case err != nil:
+		return nil, err
+	}
+	return &rawFile{fd, version}, nil
+}
+
 // rename gives the temporary file of a version its place.
 func (d *directories) rename(version string) error {
 	s, err := d.shard(version)

@@ -2,8 +2,6 @@ package blob
 
 import (
 	"context"
-	"crypto/md5" // the ETag of the API is an MD5; nothing is protected by it
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -46,7 +44,9 @@ type Disk struct {
 	dirs  *directories
 	fresh map[string]struct{} // versions since Start; nil when no sweep is to come
 	holds int                 // see Hold
-	held  []string            // versions whose removal is put off
+	// writing are the versions that are written in their place and not whole.
+	writing map[string]struct{}
+	held    []string // versions whose removal is put off
 
 	failed   leftovers
 	removals sync.WaitGroup // those under way; begun only while there is no hold
@@ -66,7 +66,7 @@ func NewDisk(c DiskConfig) *Disk {
 	}
 	return &Disk{
 		cfg: c, log: c.Logger,
-		bufs: sync.Pool{New: newBuffer},
+		bufs: sync.Pool{New: newBuffer}, writing: map[string]struct{}{},
 	}
 }
 
@@ -163,69 +163,6 @@ func (d *Disk) begin(version string) (*directories, error) {
 
 func shard(version string) string  { return objectsDir + "/" + version[:2] }
 func object(version string) string { return shard(version) + "/" + version }
-
-// Put implements Store. The bytes go to a temporary file first and get their
-// name when all of them are there.
-func (d *Disk) Put(ctx context.Context, version string, r io.Reader, limit int64) (Info, error) {
-	dirs, err := d.begin(version)
-	if err != nil {
-		return Info{}, err
-	}
-	info, err := d.write(ctx, dirs, version, r, limit)
-	if err == nil {
-		err = d.finish(dirs, version)
-	}
-	if err != nil {
-		if e := dirs.root.Remove(tmpDir + "/" + version); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			d.log.Warn("an unfinished upload's file could not be removed; the next start removes it", "error", e)
-		}
-		return Info{}, err
-	}
-	return info, nil
-}
-
-// file is a file that is written.
-type file interface {
-	io.WriteCloser
-	Sync() error
-}
-
-func (d *Disk) write(ctx context.Context, dirs *directories, version string, r io.Reader, limit int64) (info Info, err error) {
-	f, err := dirs.create(version)
-	if err != nil {
-		return Info{}, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := md5.New()
-	size, err := transfer(ctx, &d.bufs, f, sum, r, limit)
-	if err != nil {
-		return Info{}, err
-	}
-	if d.cfg.Durable {
-		if err := f.Sync(); err != nil {
-			return Info{}, err
-		}
-	}
-	return Info{Size: size, MD5: hex.EncodeToString(sum.Sum(nil))}, nil
-}
-
-// finish gives a temporary file its place and makes its name durable.
-func (d *Disk) finish(dirs *directories, version string) error {
-	err := dirs.rename(version)
-	if errors.Is(err, fs.ErrNotExist) {
-		if e := d.makeShard(dirs.root, version); e != nil {
-			return e
-		}
-		err = dirs.rename(version)
-	}
-	if err != nil || !d.cfg.Durable {
-		return err
-	}
-	if err := dirs.sync(version); err != nil {
-		return errors.Join(err, dirs.root.Remove(object(version)))
-	}
-	return nil
-}
 
 // makeShard makes the directory of a version, which may be there by now.
 func (d *Disk) makeShard(root *os.Root, version string) error {

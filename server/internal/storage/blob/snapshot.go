@@ -89,7 +89,7 @@ func (d *Disk) LinkTo(ctx context.Context, dir string, keep bool) (count int, si
 		return 0, 0, err
 	}
 	durable := syncing{made: keep || d.cfg.Durable, linked: keep && !d.cfg.Durable}
-	return linkObjects(ctx, root.Name(), dir, durable, nil)
+	return linkObjects(ctx, root.Name(), dir, durable, d.whole)
 }
 
 // LinkFrom is the way back: it gives the versions below dir, as LinkTo has
@@ -101,7 +101,10 @@ func (d *Disk) LinkFrom(ctx context.Context, dir string) (map[string]struct{}, e
 		return nil, err
 	}
 	versions := map[string]struct{}{}
-	_, _, err = linkObjects(ctx, dir, root.Name(), syncing{made: d.cfg.Durable}, func(version string) { versions[version] = struct{}{} })
+	_, _, err = linkObjects(ctx, dir, root.Name(), syncing{made: d.cfg.Durable}, func(version string) bool {
+		versions[version] = struct{}{}
+		return true
+	})
 	return versions, err
 }
 
@@ -122,7 +125,7 @@ func (d *Disk) Disown() error {
 // be there.
 func (d *Disk) TempDir(name string) string { return filepath.Join(d.cfg.Dir, tmpDir, name) }
 
-// Versions lists what the store has.
+// Versions lists what the store has whole.
 func (d *Disk) Versions() ([]string, error) {
 	root, _, err := d.open()
 	if err != nil {
@@ -138,7 +141,11 @@ func (d *Disk) Versions() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, versions...)
+		for _, v := range versions {
+			if d.whole(v) {
+				all = append(all, v)
+			}
+		}
 	}
 	return all, nil
 }
@@ -151,9 +158,9 @@ func LinkObjects(ctx context.Context, store, dir string) (count int, size int64,
 // syncing says what is made durable: names and copies, and files that were there.
 type syncing struct{ made, linked bool }
 
-// linkObjects gives the versions below from a name below to. A directory from
-// without objects has none.
-func linkObjects(ctx context.Context, from, to string, durable syncing, each func(version string)) (count int, size int64, err error) {
+// linkObjects gives the versions below from that take takes, nil takes all, a
+// name below to. A directory from without objects has none.
+func linkObjects(ctx context.Context, from, to string, durable syncing, take func(version string) bool) (count int, size int64, err error) {
 	shards, err := os.ReadDir(filepath.Join(from, objectsDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, 0, nil
@@ -181,15 +188,15 @@ func linkObjects(ctx context.Context, from, to string, durable syncing, each fun
 					return count, size, err
 				}
 			}
+			if take != nil && !take(f.Name()) {
+				continue
+			}
 			n, err := linkVersion(filepath.Join(source, f.Name()), filepath.Join(target, f.Name()), durable)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // a crash's leftover that a sweep removes
 			}
 			if err != nil {
 				return count, size, err
-			}
-			if each != nil {
-				each(f.Name())
 			}
 			count, size = count+1, size+n
 		}
