@@ -59,6 +59,11 @@ func (l *uploadLocks) take(version string) (mine, others *uploadLock) {
 // acquire takes the lock of an upload, after asking another that holds it to
 // end.
 func (l *uploadLocks) acquire(ctx context.Context, version string) (*uploadLock, error) {
+	if l.shared == nil {
+		if lock, _ := l.take(version); lock != nil {
+			return lock, nil
+		}
+	}
 	waiting, cancel := context.WithTimeout(ctx, uploadLockTimeout)
 	defer cancel()
 	lock, err := l.acquireHere(waiting, version)

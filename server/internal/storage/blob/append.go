@@ -52,13 +52,15 @@ func (d *UploadDir) dropSum(version string) {
 // Append implements Uploads. What is there only ever grows at its end, so a
 // crash leaves a true beginning of the bytes.
 func (d *UploadDir) Append(ctx context.Context, version string, offset int64, r io.Reader, limit int64) (end int64, err error) {
-	root, done, err := d.change(ctx, version)
+	root, rec, done, err := d.change(ctx, version)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	u, err := get(root, version)
+	u, err := rec.upload(root, version)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, ErrNotFound
 	case err != nil:
 		return 0, err
 	case u.Finished, u.Offset != offset:
@@ -95,15 +97,11 @@ func (d *UploadDir) Append(ctx context.Context, version string, offset int64, r 
 // Finish implements Uploads. The record says that the bytes are whole before
 // they move, so that they are found in either place after a crash.
 func (d *UploadDir) Finish(ctx context.Context, version string) (Info, error) {
-	root, done, err := d.change(ctx, version)
+	root, rec, done, err := d.change(ctx, version)
 	if err != nil {
 		return Info{}, err
 	}
 	defer done()
-	rec, err := readRecord(root, version)
-	if err != nil {
-		return Info{}, err
-	}
 	if rec.Whole == nil {
 		info, err := d.sum(ctx, root, version)
 		if err != nil {

@@ -148,34 +148,59 @@ func (d *UploadDir) open(version string) (*os.Root, error) {
 	return d.root, nil
 }
 
-// change opens an upload and keeps others from changing it until done is called.
-func (d *UploadDir) change(ctx context.Context, version string) (root *os.Root, done func(), err error) {
+// change opens an upload, reads its record and keeps others from changing it
+// until done is called.
+func (d *UploadDir) change(ctx context.Context, version string) (root *os.Root, rec record, done func(), err error) {
+	root, done, err = d.hold(ctx, version)
+	if err != nil {
+		return nil, rec, nil, err
+	}
+	if rec, err = readRecord(root, version); err != nil {
+		done()
+		if errors.Is(err, ErrNotFound) { // discarded meanwhile
+			err = errors.Join(err, d.removeAll(root, version+lockSuffix))
+		}
+		return nil, rec, nil, err
+	}
+	return root, rec, done, nil
+}
+
+// hold is change without the record: the upload may have been discarded
+// meanwhile.
+func (d *UploadDir) hold(ctx context.Context, version string) (root *os.Root, done func(), err error) {
 	root, err = d.open(version)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
-	defer cancel()
 	if err := exists(root, version); err != nil {
 		return nil, nil, err
 	}
 	lock := flock.New(filepath.Join(d.cfg.Dir, version+lockSuffix), flock.SetPermissions(0o600))
-	if got, err := lock.TryLockContext(ctx, busyRetry); !got {
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = ErrBusy
-		}
+	if err := lockSoon(ctx, lock); err != nil {
 		return nil, nil, err
 	}
-	done = func() {
+	return root, func() {
 		if err := lock.Close(); err != nil {
 			d.log.Warn("the lock of an upload could not be given back", "error", err)
 		}
+	}, nil
+}
+
+// lockSoon takes a lock, and waits for it where another has it.
+func lockSoon(ctx context.Context, lock *flock.Flock) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	if err := exists(root, version); err != nil { // discarded meanwhile
-		done()
-		return nil, nil, errors.Join(err, d.removeAll(root, version+lockSuffix))
+	if got, err := lock.TryLock(); got || err != nil {
+		return err
 	}
-	return root, done, nil
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	got, err := lock.TryLockContext(ctx, busyRetry)
+	if !got && errors.Is(err, context.DeadlineExceeded) {
+		err = ErrBusy
+	}
+	return err
 }
 
 func exists(root *os.Root, version string) error {
@@ -229,32 +254,36 @@ func get(root *os.Root, version string) (Upload, error) {
 		if err != nil {
 			return Upload{}, err
 		}
-		if rec.Whole != nil {
-			return Upload{Note: rec.Note, Offset: rec.Whole.Size, Finished: true}, nil
+		u, err := rec.upload(root, version)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return u, err
 		}
-		info, err := root.Lstat(version)
-		switch {
-		case err == nil:
-			return Upload{Note: rec.Note, Offset: info.Size()}, nil
-		case !errors.Is(err, fs.ErrNotExist):
-			return Upload{}, err
-		case moved:
+		if moved {
 			return Upload{}, ErrNotFound
 		}
 	}
 }
 
+// upload is what the record tells of, and the length of the bytes while they
+// are here.
+func (r record) upload(root *os.Root, version string) (Upload, error) {
+	if r.Whole != nil {
+		return Upload{Note: r.Note, Offset: r.Whole.Size, Finished: true}, nil
+	}
+	info, err := root.Lstat(version)
+	if err != nil {
+		return Upload{}, err
+	}
+	return Upload{Note: r.Note, Offset: info.Size()}, nil
+}
+
 // SetNote implements Uploads.
 func (d *UploadDir) SetNote(ctx context.Context, version string, note []byte) error {
-	root, done, err := d.change(ctx, version)
+	root, rec, done, err := d.change(ctx, version)
 	if err != nil {
 		return err
 	}
 	defer done()
-	rec, err := readRecord(root, version)
-	if err != nil {
-		return err
-	}
 	rec.Note = note
 	return d.writeRecord(root, version, rec)
 }
@@ -262,7 +291,7 @@ func (d *UploadDir) SetNote(ctx context.Context, version string, note []byte) er
 // Discard implements Uploads. The record goes first: without it the rest is
 // nobody's.
 func (d *UploadDir) Discard(ctx context.Context, version string) error {
-	root, done, err := d.change(ctx, version)
+	root, done, err := d.hold(ctx, version)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
