@@ -126,7 +126,7 @@ func BenchmarkUpload(b *testing.B) {
 	for _, size := range sizes {
 		for _, w := range uploads {
 			b.Run(fmt.Sprintf("%s-%dKiB", w.name, size>>10), func(b *testing.B) {
-				beside(b, size, 1<<20, 0.5, func() {}, func() { send(b, hc, w.request(b, a, s3, "k", size)) }, hashAndWrite(b, limit, size))
+				beside(b, size, 1<<20, 0.5, func() {}, func() { send(b, hc, w.request(b, hc, a, s3, "k", size)) }, hashAndWrite(b, limit, size))
 			})
 		}
 	}
@@ -145,7 +145,7 @@ func BenchmarkDownload(b *testing.B) {
 	a.bucket("own", false)
 	a.exec(`create policy own on storage.objects to authenticated using (bucket_id = 'own' and owner_id = (select auth.uid())::text)`)
 	user := a.user("8f2a5b1e-7d1e-4a7f-9c55-0d3f6a2b1c4d")
-	ways := append(slices.Clone(downloads), way{"policy", func(b *testing.B, a *api, _ *s3Client, key string, _ int64) *http.Request {
+	ways := append(slices.Clone(downloads), way{"policy", func(b *testing.B, _ *http.Client, a *api, _ *s3Client, key string, _ int64) *http.Request {
 		return transfer(b, "GET", a.url+"/object/authenticated/own/"+key, 0, headers{"Authorization": "Bearer " + user})
 	}})
 	for _, size := range sizes {
@@ -161,7 +161,7 @@ func BenchmarkDownload(b *testing.B) {
 			b.Run(fmt.Sprintf("%s-%dKiB", w.name, size>>10), func(b *testing.B) {
 				var req, bare *http.Request
 				beside(b, size, 1<<20, 0.6, func() {
-					req, bare = w.request(b, c.api, s3, "k", size), transfer(b, "GET", limit, 0, nil)
+					req, bare = w.request(b, hc, c.api, s3, "k", size), transfer(b, "GET", limit, 0, nil)
 				}, func() { whole(b, req) }, func() { whole(b, bare) })
 			})
 		}

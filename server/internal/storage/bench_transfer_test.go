@@ -13,27 +13,36 @@ import (
 
 // way is one of bringing the bytes of an object in or out.
 type way struct {
-	name    string
-	request func(b *testing.B, a *api, s3 *s3Client, key string, size int64) *http.Request
+	name string
+	// request is the one that has the bytes; those before it are sent by hc.
+	request func(b *testing.B, hc *http.Client, a *api, s3 *s3Client, key string, size int64) *http.Request
 }
 
 var uploads = []way{
-	{"put", func(b *testing.B, a *api, _ *s3Client, key string, size int64) *http.Request {
+	{"put", func(b *testing.B, _ *http.Client, a *api, _ *s3Client, key string, size int64) *http.Request {
 		return transfer(b, "PUT", a.url+"/object/b/"+key, size, headers{"Authorization": "Bearer " + a.service})
 	}},
-	{"form", func(b *testing.B, a *api, _ *s3Client, key string, size int64) *http.Request {
+	{"form", func(b *testing.B, _ *http.Client, a *api, _ *s3Client, key string, size int64) *http.Request {
 		head, tail := "--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"x\"\r\n\r\n", "\r\n--b--\r\n"
 		r := transfer(b, "PUT", a.url+"/object/b/"+key, size+int64(len(head)+len(tail)),
 			headers{"Authorization": "Bearer " + a.service, "Content-Type": "multipart/form-data; boundary=b"})
 		r.Body = io.NopCloser(io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, size), strings.NewReader(tail)))
 		return r
 	}},
-	{"tus", func(b *testing.B, a *api, _ *s3Client, key string, size int64) *http.Request {
-		at := a.create(b, a.service, object("b", key), int(size), headers{"X-Upsert": "true"})
-		return transfer(b, "PATCH", at, size,
+	{"tus", func(b *testing.B, hc *http.Client, a *api, _ *s3Client, key string, size int64) *http.Request {
+		res, err := hc.Do(transfer(b, "POST", a.url+resumable, 0, headers{"Authorization": "Bearer " + a.service, "Tus-Resumable": "1.0.0",
+			"Upload-Length": fmt.Sprint(size), "Upload-Metadata": object("b", key), "X-Upsert": "true"}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusCreated {
+			b.Fatal(res.Status)
+		}
+		return transfer(b, "PATCH", res.Header.Get("Location"), size,
 			headers{"Authorization": "Bearer " + a.service, "Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": tus.ContentType, "X-Upsert": "true"})
 	}},
-	{"s3", func(b *testing.B, _ *api, s3 *s3Client, key string, size int64) *http.Request {
+	{"s3", func(b *testing.B, _ *http.Client, _ *api, s3 *s3Client, key string, size int64) *http.Request {
 		r := s3.request("PUT", "/b/"+key, nil, nil, nil, "UNSIGNED-PAYLOAD")
 		r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, size)), size
 		return r
@@ -41,13 +50,13 @@ var uploads = []way{
 }
 
 var downloads = []way{
-	{"public", func(b *testing.B, a *api, _ *s3Client, key string, _ int64) *http.Request {
+	{"public", func(b *testing.B, _ *http.Client, a *api, _ *s3Client, key string, _ int64) *http.Request {
 		return transfer(b, "GET", a.url+"/object/public/b/"+key, 0, nil)
 	}},
-	{"authenticated", func(b *testing.B, a *api, _ *s3Client, key string, _ int64) *http.Request {
+	{"authenticated", func(b *testing.B, _ *http.Client, a *api, _ *s3Client, key string, _ int64) *http.Request {
 		return transfer(b, "GET", a.url+"/object/authenticated/b/"+key, 0, headers{"Authorization": "Bearer " + a.service})
 	}},
-	{"s3", func(_ *testing.B, _ *api, s3 *s3Client, key string, _ int64) *http.Request {
+	{"s3", func(_ *testing.B, _ *http.Client, _ *api, s3 *s3Client, key string, _ int64) *http.Request {
 		return s3.request("GET", "/b/"+key, nil, nil, nil, "")
 	}},
 }
@@ -104,7 +113,7 @@ func BenchmarkParallelTransfers(b *testing.B) {
 				measured(b, size*transfers, func() {
 					var wg sync.WaitGroup
 					for i := range transfers {
-						req := w.request(b, a, s3, fmt.Sprintf("k%d", i), size)
+						req := w.request(b, hc, a, s3, fmt.Sprintf("k%d", i), size)
 						wg.Go(func() {
 							if n := send(b, hc, req); kind.want >= 0 && n != kind.want {
 								b.Errorf("%d bytes", n)
